@@ -12,6 +12,8 @@
 //! loop. Nothing here decides anything.
 
 mod board;
+mod check_lines;
+mod checks;
 mod client;
 mod concern;
 mod control;
@@ -40,6 +42,7 @@ mod time;
 mod watch;
 
 pub use board::{Board, PUBLISH_EVERY, PUBLISH_SOON};
+pub use checks::{CheckState, TargetChecks};
 pub use client::{AgentAddress, ClientError};
 pub use control::{
     ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest,

@@ -105,18 +105,19 @@ pub mod state {
 /// Items of `crate::status`: the board, its readers, and the operator's commands.
 pub mod status {
     pub use crate::status::{
-        ANSWER_WITHIN, AgentAddress, Board, CHANGES_KEPT, ClientError, ClockReading, CommandDone,
-        CommandKind, CommandRefused, CommandTarget, DrainRequest, ListenError, MAX_SILENCE,
-        MINUTES, MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON, PeerStatus,
-        ReceivedVote, ServiceSetup, Setup, SocketFile, StatusConfig, TargetState, Time, WIDTH,
-        ZoneSetup, control, encode, listen, open_control, read_only, watch,
+        ANSWER_WITHIN, AgentAddress, Board, CHANGES_KEPT, CheckState, ClientError, ClockReading,
+        CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest, ListenError,
+        MAX_SILENCE, MINUTES, MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON,
+        PeerStatus, ReceivedVote, ServiceSetup, Setup, SocketFile, StatusConfig, TargetChecks,
+        TargetState, Time, WIDTH, ZoneSetup, control, encode, listen, open_control, read_only,
+        watch,
     };
 
     /// The status as JSON has it.
     pub mod model {
         pub use crate::status::model::{
-            Agent, Drained, Health, Mode, Outcome, Peer, Reason, Status, Streak, Target,
-            WaitingDrain,
+            Agent, CheckFailure, CheckStatus, CountedMode, Drained, Health, Mode, Outcome, Peer,
+            PhaseTimes, Reason, Status, Streak, Target, WaitingDrain,
         };
     }
 }

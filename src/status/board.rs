@@ -4,6 +4,7 @@
 //! once a second, and soon after a significant change. Readers take the newest snapshot. They never
 //! wait for the event loop, nor does it wait for them.
 
+mod checks;
 mod surroundings;
 
 use std::collections::{BTreeSet, HashMap};
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
+use super::checks::AllChecks;
 use super::counters::StatusCounters;
 use super::input::{PeerStatus, ReceivedVote, Setup, TargetState, ZoneSetup};
 use super::model::{Agent, Canary, Change, Failure, WaitingDrain};
@@ -59,6 +61,7 @@ pub struct Board {
     places: Arc<HashMap<TargetRef, [usize; 2]>>,
     zones: Arc<[ZoneSetup]>,
     probes: Probes,
+    checks: AllChecks,
     peers: Arc<[PeerStatus]>,
     canaries: Arc<[Canary]>,
     waiting_drains: Arc<[WaitingDrain]>,
@@ -85,6 +88,7 @@ impl Board {
             places: Arc::default(),
             zones: setup.zones.as_slice().into(),
             probes: Probes::default(),
+            checks: AllChecks::default(),
             peers: Arc::new([]),
             canaries: Arc::new([]),
             waiting_drains: Arc::new([]),
@@ -150,6 +154,9 @@ impl Board {
         for row in services.iter_mut().flat_map(|service| &mut service.rows) {
             row.probe = row.probe.and_then(|place| probes.get(&place).copied());
         }
+        self.separate_probes(&mut services);
+        let rows = services.iter_mut().flat_map(|service| &mut service.rows);
+        self.checks.keep(rows.map(|row| &mut row.checks));
         self.places = Arc::new(places);
         self.services = services.into_iter().map(Arc::new).collect();
     }
@@ -185,9 +192,7 @@ impl Board {
 
     /// Counts a reply in time to the probe of a target.
     pub fn reply(&mut self, target: TargetRef, at: Instant, rtt: Duration) {
-        let second = self.seconds(at);
-        if let Some(probe) = self.probe(target) {
-            probe.reply(second, at, rtt);
+        if self.reply_again(target, at, rtt) {
             self.counters.rtt.observe(rtt);
         }
     }
@@ -347,6 +352,7 @@ impl Board {
             services: self.services.clone(),
             places: Arc::clone(&self.places),
             probes: self.probes.views(second),
+            checks: self.checks.published(),
             peers: Arc::clone(&self.peers),
             canaries: Arc::clone(&self.canaries),
             waiting_drains: Arc::clone(&self.waiting_drains),

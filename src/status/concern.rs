@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::model::{Health, Outcome, ServiceStatus, Status, Target};
+use super::model::{CheckStatus, Health, Outcome, ServiceStatus, Status, Target};
 
 /// The urgency of a target's state, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub(super) enum Concern {
     Unknown,
     /// Losing probes at present.
     Losing,
+    /// Up and in DNS, while a check is down, or answers with a warning.
+    Noted,
     /// Assumed up since the start.
     Assumed,
     /// Up and in DNS.
@@ -36,6 +38,7 @@ impl Concern {
             Health::Unknown => Self::Unknown,
             _ if !target.serves() || target.reason.is_some() || missing > 0 => Self::HeldOut,
             _ if losing => Self::Losing,
+            _ if target.checks.iter().any(CheckStatus::is_notable) => Self::Noted,
             Health::AssumedUp => Self::Assumed,
             Health::Up => Self::Fine,
         }

@@ -3,6 +3,7 @@
 //! All of them come from one snapshot, so that a scrape never delays the event loop, and the series of
 //! a target that was removed vanish.
 
+mod check_samples;
 mod families;
 mod target_samples;
 
@@ -54,6 +55,7 @@ pub fn encode(snapshot: &Arc<Snapshot>, format: MetricsFormat) -> String {
     let mut out = String::with_capacity(target_samples::bytes(snapshot));
     out.push_str(&encoded(snapshot, format, ScrapePart::Agent));
     target_samples::write(&mut out, snapshot, format);
+    check_samples::write(&mut out, snapshot, format);
     out.push_str(&encoded(snapshot, format, ScrapePart::Rest));
     if format == MetricsFormat::OpenMetrics {
         out.push_str(END);

@@ -3,6 +3,7 @@
 //! The names of its fields are a contract: fields are added, never renamed. An older `goavail status`
 //! skips the fields that a newer agent adds. A field that an older agent lacks has a default.
 
+mod checks;
 mod drains;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use super::time::Time;
 pub use crate::engine::event::Reason;
+pub use checks::{CheckFailure, CheckStatus, CountedMode, PhaseTimes};
 pub use drains::{Drained, WaitingDrain};
 
 /// The name of the only service of a file that names none, and of its zone.
@@ -189,6 +191,12 @@ pub struct Target {
     pub records: Vec<RecordPresence>,
     /// The votes of the other vantage points.
     pub votes: Vec<Vote>,
+    /// The checks, if the configuration chooses how the target is asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckStatus>,
+    /// The checks that made it go down, if it is down, and there are several or they give reasons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<CheckFailure>,
 }
 
 /// The consequence for an endpoint that limits its answers: it is always probed at `interval`.

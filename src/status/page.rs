@@ -83,6 +83,7 @@ fn headline(status: &Status) -> (String, &'static str) {
     let held = count(status, Concern::HeldOut);
     let unknown = count(status, Concern::Unknown);
     let losing = count(status, Concern::Losing);
+    let noted = count(status, Concern::Noted);
     let assumed = count(status, Concern::Assumed);
     let all = status.targets.len();
     if down > 0 && in_dns > 0 {
@@ -97,6 +98,8 @@ fn headline(status: &Status) -> (String, &'static str) {
         (format!("{unknown} of {all} not seen from here"), "warn")
     } else if losing > 0 {
         (format!("{losing} of {all} losing probes"), "warn")
+    } else if noted > 0 {
+        (format!("{noted} of {all} in service with a warning"), "warn")
     } else if assumed > 0 {
         (format!("{assumed} of {all} not yet confirmed"), "dull")
     } else {
@@ -248,7 +251,7 @@ fn footer(out: &mut String, status: &Status) {
 mod tests {
     use super::*;
     use crate::status::history::Minute;
-    use crate::status::model::Target;
+    use crate::status::model::{CheckFailure, Target};
     use crate::status::sample;
 
     fn rendered(status: &Status) -> String {
@@ -269,6 +272,9 @@ mod tests {
         status.failing[0].error = nasty.into();
         status.last_error.as_mut().unwrap().what = nasty.into();
         status.targets[0].records[0].name = nasty.into();
+        status.targets[1].checks = vec![sample::check(nasty)];
+        status.targets[1].failed =
+            vec![CheckFailure { check: nasty.into(), said: Some(nasty.into()) }];
         status.targets[0].votes[0].peer = nasty.into();
         status.targets[2].drained.as_mut().unwrap().reason = Some(nasty.into());
         status.waiting_drains = vec![WaitingDrain {
@@ -280,7 +286,7 @@ mod tests {
         let page = rendered(&status);
         assert_eq!(page.matches("<script").count(), 1, "only our own");
         assert!(!page.contains("<img"), "{page}");
-        assert!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count() >= 13);
+        assert!(page.matches("&lt;script&gt;alert(1)&lt;/script&gt;").count() >= 18);
     }
 
     #[test]

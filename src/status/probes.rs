@@ -118,15 +118,18 @@ impl Probes {
         }
         let place = match before {
             Some(place) if self.rows[place].endpoint.is_none() => place,
-            Some(place) => {
-                self.rows.push(self.rows[place].fork());
-                self.rows.len() - 1
-            }
+            Some(place) => self.duplicate(place),
             None => self.add(),
         };
         self.rows[place].endpoint = Some(endpoint);
         self.by_endpoint.insert(endpoint, place);
         place
+    }
+
+    /// Adds a probe that continues with the figures of the one at `place`. Returns its place.
+    pub(super) fn duplicate(&mut self, place: usize) -> usize {
+        self.rows.push(self.rows[place].fork());
+        self.rows.len() - 1
     }
 
     /// Drops all probes but those that `used` names, and returns their new places. Which endpoint

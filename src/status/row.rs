@@ -27,6 +27,8 @@ pub(super) struct TargetRow {
     pub(super) address: IpAddr,
     /// The place of its probe; `None` before the first one was judged.
     pub(super) probe: Option<usize>,
+    /// The place of its checks; `None` if its service has chosen none.
+    pub(super) checks: Option<usize>,
     pub(super) health: Health,
     /// The last health other than unknown.
     known: Health,
@@ -85,6 +87,7 @@ impl TargetRow {
         Self {
             address,
             probe: None,
+            checks: None,
             health: Health::AssumedUp,
             known: Health::AssumedUp,
             in_service: true,
@@ -146,6 +149,11 @@ impl TargetRow {
 }
 
 impl ServiceRows {
+    /// Whether its targets have several checks, so that no probe is that of a target alone.
+    pub(super) fn has_several_checks(&self) -> bool {
+        self.checks.len() > 1
+    }
+
     /// Returns a service with new rows. Those of `before` that stay are taken out of it.
     pub(super) fn new(setup: &ServiceSetup, before: Option<&mut Self>, since: Instant) -> Self {
         let mut service = Self {

@@ -3,8 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::model::{
-    Agent, Canary, Change, Drained, Failure, Health, Mode, Outcome, Peer, Reason, RecordPresence,
-    ServiceStatus, Status, Streak, Target, Time, Vote, ZoneStatus,
+    Agent, Canary, Change, CheckStatus, CountedMode, Drained, Failure, Health, Mode, Outcome, Peer,
+    PhaseTimes, Reason, RecordPresence, ServiceStatus, Status, Streak, Target, Time, Vote,
+    ZoneStatus,
 };
 
 /// `seconds` after 2026-11-22 03:00:00.
@@ -51,7 +52,25 @@ pub(crate) fn target(address: &str) -> Target {
             r#type: "A".into(),
             present: Some(true),
         }],
+        checks: vec![],
+        failed: vec![],
         votes: vec![Vote { peer: "192.0.2.81:8080".into(), health: Health::Up, age_s: 3.2 }],
+    }
+}
+
+/// Returns a check that is down, with this text in everything that comes from elsewhere.
+pub(crate) fn check(text: &str) -> CheckStatus {
+    CheckStatus {
+        name: text.to_owned(),
+        r#type: "https".into(),
+        mode: CountedMode::Count,
+        health: Health::Down,
+        streak: Streak { outcome: Outcome::Loss, count: 12 },
+        last_rtt_ms: Some(2.31),
+        said: Some(text.to_owned()),
+        warning: Some(text.to_owned()),
+        certificate_ends: None,
+        phases_ms: PhaseTimes::default(),
     }
 }
 

@@ -161,7 +161,9 @@ fn unknown() -> (StatusCode, String) {
 
 fn verdict_on(target: &Target) -> (StatusCode, String) {
     let status = if target.serves() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, verdict_line(target))
+    // Programs read the first line.
+    let failed = target.failed.iter().map(|failed| format!("{failed}\n"));
+    (status, verdict_line(target) + &failed.collect::<String>())
 }
 
 /// Returns the verdict in one word, with the reason: `down floor`.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::checks::TargetChecks;
 use super::counters::StatusCounters;
 use super::history::Minute;
 use super::input::{PeerStatus, Setup, ZoneSetup};
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub(super) places: Arc<HashMap<TargetRef, [usize; 2]>>,
     /// The probes of the targets, each of them once.
     pub(super) probes: Vec<ProbeView>,
+    /// The checks of the targets that have some.
+    pub(super) checks: Vec<Arc<TargetChecks>>,
     pub(super) peers: Arc<[PeerStatus]>,
     pub(super) canaries: Arc<[Canary]>,
     pub(super) waiting_drains: Arc<[WaitingDrain]>,
@@ -56,6 +59,7 @@ impl Snapshot {
             services: Vec::new(),
             places: Arc::default(),
             probes: Vec::new(),
+            checks: Vec::new(),
             peers: Arc::new([]),
             canaries: Arc::new([]),
             waiting_drains: Arc::new([]),
@@ -139,6 +143,11 @@ impl Snapshot {
     pub(super) fn probe(&self, row: &TargetRow) -> &ProbeView {
         let made = row.probe.and_then(|place| self.probes.get(place));
         made.unwrap_or_else(|| ProbeView::unmade())
+    }
+
+    /// Returns the checks of a target, if its service has chosen ones.
+    pub(super) fn checks_of(&self, row: &TargetRow) -> Option<&TargetChecks> {
+        self.checks.get(row.checks?).map(Arc::as_ref)
     }
 
     /// Whether the configuration names its services. Otherwise `default` is the only one.

@@ -1,5 +1,7 @@
 //! The table of `goavail status`: at most 100 columns, with problems first.
 
+mod checks;
+
 use std::fmt::Write as _;
 
 use super::concern::{
@@ -14,6 +16,9 @@ const SERVICES_NAMED: usize = 3;
 
 /// Maximum width of a line.
 pub const WIDTH: usize = 100;
+
+/// The number of listed targets up to which the checks of all of them are shown.
+const FEW: usize = 10;
 
 /// Maximum number of drained targets above the table, and of endpoints that limit their answers.
 const NAMED: usize = 5;
@@ -189,7 +194,8 @@ fn rows(status: &Status, paint: Paint) -> Vec<String> {
     }
     let targets: Vec<&Target> = by_concern(status).into_iter().map(|(_, target)| target).collect();
     let rows = TargetTable::new(status, &targets, paint);
-    rows.titles().into_iter().chain(targets.iter().map(|target| rows.row(target))).collect()
+    let each = targets.iter().flat_map(|target| rows.lines(target));
+    rows.titles().into_iter().chain(each).collect()
 }
 
 /// Returns the services, the worst first: each with its targets that are not fine, and a service with
@@ -208,7 +214,7 @@ fn services(status: &Status, paint: Paint) -> Vec<String> {
     for (group, targets) in groups.iter().zip(listed) {
         let well = group.targets.len() - targets.len();
         lines.push(service_line(group, paint));
-        lines.extend(targets.iter().map(|target| rows.row(target)));
+        lines.extend(targets.iter().flat_map(|target| rows.lines(target)));
         if well > 0 && !targets.is_empty() {
             lines.push(format!("and {well} more in service"));
         }
@@ -226,7 +232,9 @@ fn service_line(group: &ServiceGroup<'_>, paint: Paint) -> String {
 fn painted(concern: Concern, text: &str, paint: Paint) -> String {
     match concern {
         Concern::DownInDns | Concern::Down => paint.red(text),
-        Concern::HeldOut | Concern::Unknown | Concern::Losing => paint.yellow(text),
+        Concern::HeldOut | Concern::Unknown | Concern::Losing | Concern::Noted => {
+            paint.yellow(text)
+        }
         Concern::Assumed | Concern::Fine => text.to_owned(),
     }
 }
@@ -238,6 +246,8 @@ struct TargetTable {
     gap: &'static str,
     paint: Paint,
     is_empty: bool,
+    /// Whether there are so few targets that the checks of those that are well are shown too.
+    is_short: bool,
 }
 
 impl TargetTable {
@@ -248,13 +258,23 @@ impl TargetTable {
         let widths = column_widths(TITLES, &cells);
         let spacious = widths.iter().sum::<usize>() + 2 * (widths.len() - 1) <= WIDTH;
         let gap = if spacious { "  " } else { " " };
-        Self { at: status.at, widths, gap, paint, is_empty: targets.is_empty() }
+        let (is_empty, is_short) = (targets.is_empty(), targets.len() <= FEW);
+        Self { at: status.at, widths, gap, paint, is_empty, is_short }
     }
 
     /// Returns the titles of the columns, if there are targets.
     fn titles(&self) -> Option<String> {
         let titles = line(&TITLES.map(str::to_owned), self.widths, self.gap);
         (!self.is_empty).then(|| self.paint.bold(&titles))
+    }
+
+    /// Returns the row of a target, and the lines about its checks.
+    fn lines(&self, target: &Target) -> Vec<String> {
+        let mut lines = vec![self.row(target)];
+        if self.is_short || Concern::of(target) < Concern::Fine {
+            lines.extend(checks::lines(target, self.at, self.paint));
+        }
+        lines
     }
 
     fn row(&self, target: &Target) -> String {

@@ -2,13 +2,14 @@
 //! without a copy of them.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::checks::{TargetChecks, milliseconds};
 use super::input::ReceivedVote;
 use super::model::{
-    Drained, Health, Limits, Reason, RecordPresence, Status, Streak, Target, Time, Vote,
+    CheckFailure, CheckStatus, Drained, Health, Limits, Reason, RecordPresence, Status, Streak,
+    Target, Time, Vote,
 };
 use super::row::{ServiceRows, TargetRow};
 use super::snapshot::Snapshot;
@@ -35,6 +36,10 @@ pub(super) struct TargetEntry<'a> {
     drained: Option<&'a Drained>,
     records: RecordViews<'a>,
     votes: VoteViews<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<CheckStatus>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    failed: Vec<CheckFailure>,
 }
 
 impl TargetEntry<'_> {
@@ -58,6 +63,8 @@ impl TargetEntry<'_> {
             drained: self.drained.cloned(),
             records: self.records.to_owned(),
             votes: self.votes.to_owned(),
+            checks: self.checks.clone(),
+            failed: self.failed.clone(),
         }
     }
 }
@@ -181,6 +188,7 @@ impl Snapshot {
         row: &'a TargetRow,
     ) -> TargetEntry<'a> {
         let probe = self.probe(row);
+        let checks = self.checks_of(row);
         TargetEntry {
             service: &service.name,
             address: row.address,
@@ -199,6 +207,8 @@ impl Snapshot {
             drained: row.drained.as_deref(),
             records: RecordViews { service, row },
             votes: VoteViews { snapshot: self, votes: &row.votes },
+            checks: checks.into_iter().flat_map(TargetChecks::statuses).collect(),
+            failed: checks.map(TargetChecks::failures).unwrap_or_default(),
         }
     }
 }
@@ -206,9 +216,4 @@ impl Snapshot {
 /// Rounds to a tenth.
 fn tenths(seconds: f64) -> f64 {
     (seconds * 10.0).round() / 10.0
-}
-
-/// Returns a duration in milliseconds, rounded to the microsecond.
-fn milliseconds(rtt: Duration) -> f64 {
-    (rtt.as_secs_f64() * 1e6).round() / 1e3
 }

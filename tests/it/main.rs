@@ -31,6 +31,7 @@ mod serve;
 mod services_agent;
 mod state_file;
 mod status_board;
+mod status_checks;
 mod status_metrics;
 mod status_page;
 mod status_sample;

@@ -1,6 +1,7 @@
 //! Publishes facts and views on the board behind the status service.
 
 mod changes;
+mod checks;
 mod conversions;
 mod readers;
 mod targets;
@@ -25,9 +26,11 @@ use crate::engine::Engine;
 use crate::engine::event::Fact;
 use crate::engine::ids::{TargetRef, ZoneId};
 use crate::notify::NoticeCounters;
+use crate::probe::details::Details;
 use crate::serve::{ServeLimits, serve};
 use crate::settings::Config;
 use crate::status::{self, Board, ClockReading, OperatorCommand, PeerStatus, SocketFile, Time};
+use checks::PublishedChecks;
 use conversions::setup;
 use readers::Readers;
 use targets::{Freshness, TargetsByEndpoint};
@@ -47,6 +50,8 @@ pub(in crate::agent) struct StatusObserver {
     freshness: Freshness,
     /// A target of each endpoint.
     by_endpoint: TargetsByEndpoint,
+    /// The checks that are published one by one.
+    checks: PublishedChecks,
     peers: BTreeMap<SocketAddr, PeerStatus>,
     names: BTreeMap<SocketAddr, Arc<str>>,
     /// The problem with each whole zone in its last listing.
@@ -79,6 +84,7 @@ impl StatusObserver {
         ids: &Ids,
         clock: Clock,
         outbox: &mpsc::Sender<Input>,
+        details: Arc<Details>,
     ) -> anyhow::Result<Option<Self>> {
         if config.sections.status.listen.is_none() && config.sections.status.socket.is_none() {
             return Ok(None);
@@ -116,6 +122,7 @@ impl StatusObserver {
             refreshed: now.clock,
             freshness: Freshness::default(),
             by_endpoint: targets::by_endpoint(config, ids),
+            checks: PublishedChecks::new(config, ids, details),
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
             cautions: BTreeMap::new(),
@@ -204,11 +211,7 @@ impl Observer for StatusObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         match fact {
             Fact::Judged { endpoint, outcome, rtt } => {
-                // Targets that share a probe share its figures on the board.
-                if let Some(target) = engine.targets_at(*endpoint).next() {
-                    self.judged(target, *outcome, *rtt);
-                    self.freshness.judged(*endpoint);
-                }
+                self.judged_at(engine, *endpoint, *outcome, *rtt);
             }
             Fact::Limits { endpoint, noticed_after } => {
                 self.limits(engine, *endpoint, *noticed_after);
@@ -268,6 +271,7 @@ impl Observer for StatusObserver {
         let now = read_clocks(&self.clock);
         self.board.reload(setup(config, &self.ids, Time::new(now.wall)), now);
         self.by_endpoint = targets::by_endpoint(config, &self.ids);
+        self.checks = self.checks.successor(config, &self.ids);
         self.freshness.forget();
         let zones: BTreeSet<ZoneId> = config.zones.iter().map(|zone| self.ids.zone(zone)).collect();
         self.cautions.retain(|zone, _| zones.contains(zone));

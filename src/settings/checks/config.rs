@@ -161,6 +161,11 @@ impl CheckConfig {
         values.into_iter().map(ValueInForce::with_layer).collect()
     }
 
+    /// Whether the file chooses it. Otherwise addresses are asked as in a file without checks.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.places.contains_key("type")
+    }
+
     /// Whether it is counted.
     pub(crate) fn is_counted(&self) -> bool {
         self.mode == CheckMode::Count

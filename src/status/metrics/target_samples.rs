@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::MetricsFormat;
+use crate::status::checks::CheckState;
 use crate::status::model::Health;
 use crate::status::probes::ProbeView;
 use crate::status::row::{ServiceRows, TargetRow};
@@ -60,7 +61,7 @@ const COUNTERS: [CounterFamily; 3] = [
 
 /// Writes the families with a sample for each target.
 pub(super) fn write(out: &mut String, snapshot: &Snapshot, format: MetricsFormat) {
-    let mut samples = TargetSamples { out, format, lines: lines(snapshot) };
+    let mut samples = TargetSamples::new(out, snapshot, format);
     samples.gauge(
         "goavail_target_up",
         "1 if the target is up or assumed up, 0 if it is down; absent if its health is unknown.",
@@ -89,14 +90,16 @@ pub(super) fn write(out: &mut String, snapshot: &Snapshot, format: MetricsFormat
 }
 
 /// One target, with its labels as they are written.
-struct TargetLine<'a> {
+pub(super) struct TargetLine<'a> {
     service: &'a ServiceRows,
     row: &'a TargetRow,
     probe: &'a ProbeView,
+    /// The checks; none if the service has chosen none.
+    pub(super) checks: &'a [CheckState],
     /// The first label with its brace: `{target="192.0.2.1"`.
-    head: String,
+    pub(super) head: String,
     /// The rest of the labels: `,service="www"}`.
-    tail: Arc<str>,
+    pub(super) tail: Arc<str>,
 }
 
 /// Returns a line for each target, in the order of the services.
@@ -111,6 +114,7 @@ fn lines(snapshot: &Snapshot) -> Vec<TargetLine<'_>> {
                 service,
                 row,
                 probe: snapshot.probe(row),
+                checks: snapshot.checks_of(row).map_or(&[], |its| &its.checks),
                 head: format!("{{target=\"{}\"", row.address),
                 tail: Arc::clone(&tail),
             });
@@ -120,14 +124,19 @@ fn lines(snapshot: &Snapshot) -> Vec<TargetLine<'_>> {
 }
 
 /// Writes families of samples of targets.
-struct TargetSamples<'a> {
-    out: &'a mut String,
+pub(super) struct TargetSamples<'a> {
+    pub(super) out: &'a mut String,
     format: MetricsFormat,
-    lines: Vec<TargetLine<'a>>,
+    pub(super) lines: Vec<TargetLine<'a>>,
 }
 
-impl TargetSamples<'_> {
-    fn describe(&mut self, name: &str, help: &str, kind: &str) {
+impl<'a> TargetSamples<'a> {
+    /// Returns a writer of families with samples for the targets of a snapshot.
+    pub(super) fn new(out: &'a mut String, snapshot: &'a Snapshot, format: MetricsFormat) -> Self {
+        Self { out, format, lines: lines(snapshot) }
+    }
+
+    pub(super) fn describe(&mut self, name: &str, help: &str, kind: &str) {
         for line in [["# HELP ", name, " ", help, "\n"], ["# TYPE ", name, " ", kind, "\n"]] {
             self.out.extend(line);
         }
@@ -177,7 +186,7 @@ impl TargetSamples<'_> {
 }
 
 /// Escapes the value of a label.
-fn escaped(value: &str) -> Cow<'_, str> {
+pub(super) fn escaped(value: &str) -> Cow<'_, str> {
     if !value.contains(['\\', '"', '\n']) {
         return Cow::Borrowed(value);
     }

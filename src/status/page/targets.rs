@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::super::check_lines::{self, CheckLine};
 use super::super::concern::{Concern, by_concern, by_service, health, loss, rtt, service, votes};
 use super::super::history::Minute;
-use super::super::model::{Drained, Health, Reason, Status, Target, Time};
+use super::super::model::{
+    CheckStatus, CountedMode, Drained, Health, Reason, Status, Target, Time,
+};
 use super::html::{age, text, time};
 use super::{MOST_ROWS, chart};
 
@@ -87,7 +90,7 @@ fn services(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) -
 fn mood(concern: Concern) -> &'static str {
     match concern {
         Concern::DownInDns | Concern::Down => "bad",
-        Concern::HeldOut | Concern::Unknown | Concern::Losing => "warn",
+        Concern::HeldOut | Concern::Unknown | Concern::Losing | Concern::Noted => "warn",
         Concern::Assumed => "dull",
         Concern::Fine => "good",
     }
@@ -100,6 +103,7 @@ fn title(target: &Target) -> &'static str {
         Concern::HeldOut => "Alive, but held back",
         Concern::Unknown => "Not seen",
         Concern::Losing => "Losing probes",
+        Concern::Noted => "In service, with a warning",
         Concern::Assumed => "Not yet confirmed",
         Concern::Fine => "In service",
     }
@@ -128,6 +132,41 @@ fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
     let _ = write!(out, "<td class=\"hour\" data-label=\"Last hour\">");
     chart::draw(out, hour);
     let _ = writeln!(out, "<small>{}</small></td></tr>", slowest(hour));
+    checks(out, target, now);
+}
+
+/// Writes a row with the reasons of a failure and the checks of a target, if the configuration chooses how
+/// it is asked.
+fn checks(out: &mut String, target: &Target, now: Time) {
+    let summary = check_lines::summary(target);
+    if summary.is_empty() && target.checks.is_empty() {
+        return;
+    }
+    out.push_str("<tr><td colspan=\"7\">");
+    for line in summary {
+        let _ = write!(out, "<small>{}</small>", text(&line));
+    }
+    for check in &target.checks {
+        let CheckLine { name, health, streak, words } = CheckLine::of(check, now);
+        let _ = write!(
+            out,
+            "<small><span class=\"state {}\">{health}</span> <b>{}</b> {streak}; {}</small>",
+            check_mood(check),
+            text(&name),
+            text(&words)
+        );
+    }
+    out.push_str("</td></tr>\n");
+}
+
+/// Returns the class for the colour of a check.
+fn check_mood(check: &CheckStatus) -> &'static str {
+    match check.health {
+        Health::Down if check.mode == CountedMode::Count => "bad",
+        Health::Down | Health::Unknown => "warn",
+        Health::AssumedUp => "dull",
+        Health::Up => "good",
+    }
 }
 
 fn figures(out: &mut String, target: &Target) {

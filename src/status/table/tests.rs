@@ -1,5 +1,5 @@
 use super::*;
-use crate::status::model::{Health, Peer, Reason, Vote};
+use crate::status::model::{CheckFailure, CheckStatus, CountedMode, Health, Peer, Reason, Vote};
 use crate::status::sample;
 
 #[test]
@@ -239,4 +239,61 @@ fn the_only_service_that_is_asked_for_has_all_of_its_targets() {
     status.services.truncate(1);
     let text = table(&status, false);
     assert_eq!(text.lines().filter(|line| line.starts_with("192.0.2.10")).count(), 20, "{text}");
+}
+
+/// Returns a target that is down by one of its checks, and one that is well but for a check that is only
+/// watched.
+fn with_checks() -> Status {
+    let mut status = sample::status();
+    let reason = "connect 0.4 ms, TLS 8 ms, then 503 (wanted 200-299)";
+    let down = CheckStatus { warning: None, ..sample::check(reason) };
+    let up = CheckStatus {
+        name: "icmp".into(),
+        health: Health::Up,
+        streak: sample::target("192.0.2.10").streak,
+        said: None,
+        ..down.clone()
+    };
+    let web = CheckStatus { name: "web".into(), ..down.clone() };
+    let ends = Some(sample::time(3_600 + 100 * 86_400));
+    let login = CheckStatus {
+        name: "login-page".into(),
+        mode: CountedMode::Watch,
+        certificate_ends: ends,
+        ..down
+    };
+    status.targets.truncate(2);
+    status.targets[0].checks = vec![up.clone(), login];
+    status.targets[1].checks = vec![web, up];
+    status.targets[1].failed =
+        vec![CheckFailure { check: "web".into(), said: Some(reason.to_owned()) }];
+    status
+}
+
+#[test]
+fn checks_stand_below_their_target_with_their_reasons() {
+    let want = "
+ADDRESS     HEALTH  SINCE     IN SERVICE       RTT  LOSS  VOTES
+192.0.2.11  down    03:58:20  kept: floor  12.3 ms  100%  up 1
+    went down by web: connect 0.4 ms, TLS 8 ms, then 503 (wanted 200-299)
+    web   down     12 losses; connect 0.4 ms, TLS 8 ms, then 503 (wanted 200-299)
+    icmp  up       512 replies; 2.31 ms
+192.0.2.10  up      03:00:05  yes          12.3 ms    0%  up 1
+    icmp        up       512 replies; 2.31 ms
+    login-page  down     12 losses; watched, not counted; connect 0.4 ms, TLS 8 ms, then 503 (wanted
+      200-299); certificate until 2027-03-02, 100 days
+";
+    let got = table(&with_checks(), false);
+    assert!(got.ends_with(want), "\n{got}");
+}
+
+#[test]
+fn of_many_targets_only_those_that_are_not_well_have_lines_about_their_checks() {
+    let mut status = with_checks();
+    let mut well = status.targets[0].clone();
+    well.checks.truncate(1);
+    status.targets.extend(vec![well; 200]);
+    let text = table(&status, false);
+    assert_eq!(text.matches("    icmp  ").count(), 2, "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::StatusObserver;
 use crate::engine::Engine;
-use crate::engine::event::{Fact, Withdrawal};
+use crate::engine::event::{Fact, Withdrawal, failed_in_words};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::settings::Settings;
 use crate::text::brief;
@@ -43,6 +43,7 @@ fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
     } else {
         vec![format!("{} losses in a row", withdrawal.losses)]
     };
+    evidence.extend(failed_in_words(&withdrawal.failed).filter(|_| !withdrawal.by_hand));
     if let Some(silent) = failover {
         evidence.push(format!("last reply {} before", brief(silent)));
     }

@@ -65,25 +65,40 @@ pub(super) fn drained(drain: &Drain, now: ClockReading, clock: &Clock) -> model:
     model::Drained { until: end.map(|end| now.wall_at(end)), reason: drain.reason.clone() }
 }
 
-/// Returns the state of one target.
-pub(super) fn target_state(view: &TargetView, now: ClockReading, clock: &Clock) -> TargetState {
-    let lost = view.losses > 0;
+/// Returns the state of one target. A target with `several` checks has a probe of its own on the board.
+pub(super) fn target_state(
+    view: &TargetView,
+    several: bool,
+    now: ClockReading,
+    clock: &Clock,
+) -> TargetState {
     let drained = view.drain.as_ref().map(|drain| drained(drain, now, clock));
     TargetState {
-        probe: Some(view.endpoint),
-        health: match view.health {
-            _ if view.unknown => model::Health::Unknown,
-            Health::AssumedUp => model::Health::AssumedUp,
-            Health::Up => model::Health::Up,
-            Health::Down => model::Health::Down,
-        },
+        probe: Some(view.endpoint).filter(|_| !several),
+        health: known_health(view.health, view.unknown),
         judged: Some(clock.started().into_std() + view.judged.since_start()),
         in_service: view.in_service,
         reason: view.reason,
-        streak: model::Streak {
-            outcome: if lost { model::Outcome::Loss } else { model::Outcome::Reply },
-            count: u64::from(if lost { view.losses } else { view.replies }),
-        },
+        streak: streak(view.losses, view.replies),
         drained,
+    }
+}
+
+/// Returns a health as readers see it; `unknown` means that nothing was judged for too long.
+pub(super) fn known_health(health: Health, unknown: bool) -> model::Health {
+    match health {
+        _ if unknown => model::Health::Unknown,
+        Health::AssumedUp => model::Health::AssumedUp,
+        Health::Up => model::Health::Up,
+        Health::Down => model::Health::Down,
+    }
+}
+
+/// Returns the newest outcomes in a row, from the numbers of losses and of replies in a row.
+pub(super) fn streak(losses: u32, replies: u32) -> model::Streak {
+    let lost = losses > 0;
+    model::Streak {
+        outcome: if lost { model::Outcome::Loss } else { model::Outcome::Reply },
+        count: u64::from(if lost { losses } else { replies }),
     }
 }

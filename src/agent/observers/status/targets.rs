@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checks::is_counted;
 use super::conversions::{drained, target_state};
 use super::{StatusObserver, read_clocks};
 use crate::agent::ids::Ids;
@@ -109,14 +110,54 @@ impl StatusObserver {
     /// Publishes the state of a target.
     pub(super) fn show(&mut self, engine: &Engine, target: TargetRef) {
         if let Some(view) = engine.target_view(target) {
-            let state = target_state(&view, read_clocks(&self.clock), &self.clock);
+            let several = self.checks.are_several(target.service);
+            let state = target_state(&view, several, read_clocks(&self.clock), &self.clock);
             self.board.update(target, self.at(), &state);
+            self.publish_checks(engine, view);
         }
     }
 
-    pub(super) fn judged(&mut self, target: TargetRef, outcome: Outcome, rtt: Option<Duration>) {
+    /// Counts a judged probe for the targets that depend on it.
+    pub(super) fn judged_at(
+        &mut self,
+        engine: &Engine,
+        endpoint: EndpointId,
+        outcome: Outcome,
+        rtt: Option<Duration>,
+    ) {
+        if self.checks.are_none() {
+            // Targets that share a probe share its figures on the board.
+            if let Some(target) = engine.targets_at(endpoint).next() {
+                self.judged(target, outcome, rtt, false);
+                self.freshness.judged(endpoint);
+            }
+            return;
+        }
+        let (mut is_shared, mut is_again) = (false, false);
+        for target in engine.targets_at(endpoint) {
+            self.freshness.judged(endpoint);
+            let is_own = self.checks.are_several(target.service);
+            let is_first = !is_own && !std::mem::replace(&mut is_shared, true);
+            if is_first || is_own && is_counted(engine, target.service, endpoint) {
+                self.judged(target, outcome, rtt, is_again);
+                is_again = true;
+            }
+        }
+    }
+
+    /// Counts a judged probe for a target. `is_again` means that it was counted for another one before.
+    fn judged(
+        &mut self,
+        target: TargetRef,
+        outcome: Outcome,
+        rtt: Option<Duration>,
+        is_again: bool,
+    ) {
         let at = self.at();
         match (outcome, rtt) {
+            (Outcome::Reply, Some(rtt)) if is_again => {
+                self.board.reply_again(target, at, rtt);
+            }
             (Outcome::Reply, Some(rtt)) => self.board.reply(target, at, rtt),
             (Outcome::Fault, _) => self.board.fault(target),
             _ => self.board.loss(target, at),
@@ -136,7 +177,8 @@ impl StatusObserver {
         noticed_after: Option<Duration>,
     ) {
         if engine.is_canary(endpoint) {
-            self.board.set_canary_limits(&endpoint.to_string(), noticed_after);
+            let canary = engine.settings().endpoint_name(endpoint);
+            self.board.set_canary_limits(&canary, noticed_after);
         } else if let Some(target) = self.by_endpoint.get(&endpoint) {
             self.board.set_limits(*target, noticed_after);
         }
@@ -147,12 +189,17 @@ impl StatusObserver {
         let is_alone = self.peers.is_empty();
         let mut targets = self.freshness.portion(engine);
         targets.extend(std::mem::take(&mut self.freshness.voted));
+        // The others share the figures of the probe, but not the checks.
+        let most = if self.checks.are_none() { 1 } else { usize::MAX };
         for endpoint in std::mem::take(&mut self.freshness.judged) {
-            targets.extend(engine.targets_at(endpoint).next());
+            targets.extend(engine.targets_at(endpoint).take(most));
         }
         for target in targets {
             let Some(view) = engine.target_view(target) else { continue };
-            self.board.update(target, now.clock, &target_state(&view, now, &self.clock));
+            let several = self.checks.are_several(target.service);
+            let state = target_state(&view, several, now, &self.clock);
+            self.board.update(target, now.clock, &state);
+            self.publish_checks(engine, view);
             if !is_alone {
                 let votes = self.votes(engine, target, now);
                 self.board.set_votes(target, votes);
