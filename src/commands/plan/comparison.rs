@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::records::{ComparedRecord, There, there};
-use super::verdicts::{AgentState, DesiredByAgent, Verdicts, Why};
+use super::verdicts::{AgentState, DesiredByAgent, FailureReason, Verdicts, Why};
 use crate::dns::providers::route53::preview::{Preview, Sent, preview};
 use crate::dns::{self, BySet, Listing, NewRecord};
 use crate::engine::plan::{self, Desired, Family, Plan, SetKey};
@@ -46,6 +46,10 @@ pub(super) struct Comparison {
     pub all_healthy: Changes,
     /// The changes by the agent's verdicts; null without verdicts.
     pub by_agent: Option<Changes>,
+    /// The reasons of the targets that the agent sees down, as far as its checks give some; absent without
+    /// any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<FailureReason>,
 }
 
 /// The basis of the desired state.
@@ -155,7 +159,7 @@ pub(super) struct Compared<'a> {
 impl Comparison {
     /// Compares the zone with its desired state.
     pub(super) fn new(zone: &Compared<'_>, asked: DesiredByAgent) -> Self {
-        let DesiredByAgent { mut agent, verdicts } = asked;
+        let DesiredByAgent { mut agent, verdicts, failed } = asked;
         let verdicts = verdicts.map(|verdicts| zone.verdicts(&verdicts));
         if let Some(verdicts) = &verdicts {
             agent.note = strangers(verdicts);
@@ -182,6 +186,7 @@ impl Comparison {
             new_names: zone.new_names(by_agent.as_ref().unwrap_or(&all_healthy)),
             by_agent: by_agent.map(|plan| zone.changes(&plan, &there, &verdicts)),
             all_healthy: zone.changes(&all_healthy, &there, &Verdicts::new()),
+            reasons: failed.into_iter().filter(|it| zone.targets.contains(&it.address)).collect(),
         }
     }
 

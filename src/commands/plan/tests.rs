@@ -1,5 +1,7 @@
 //! The text of `goavail plan`, word for word.
 
+mod reasons;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::comparison::{Changes, ComparedRow, Comparison, LeftOut, PlannedChange, Set};
 use super::records::ComparedRecord;
+use super::verdicts::FailureReason;
 use crate::commands::printable;
 use crate::dns::providers::route53::preview::Sent;
 use crate::text::paint::{Paint, column_widths};
@@ -20,6 +21,7 @@ pub(super) fn render(comparison: &Comparison, colour: bool) -> String {
     if let Some(by_agent) = &comparison.by_agent {
         difference("by the agent's verdicts", by_agent, comparison.floor, paint, &mut out);
     }
+    reasons(&comparison.reasons, &mut out);
     doubtful(comparison, paint, &mut out);
     let _ = writeln!(out, "\n{}", paint.bold(&summary(comparison)));
     out
@@ -143,6 +145,16 @@ fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint, out: &
         let _ = writeln!(out, "{}", paint.yellow(&line));
     }
     sends(changes.sends.as_deref().unwrap_or_default(), out);
+}
+
+/// Writes the reasons of the targets that are down.
+fn reasons(reasons: &[FailureReason], out: &mut String) {
+    if !reasons.is_empty() {
+        out.push_str("\nwhy, as the agent sees it:\n");
+    }
+    for FailureReason { address, why, said } in reasons {
+        let _ = writeln!(out, "  {address} {}: {}", why.as_str(), printable(said));
+    }
 }
 
 /// Returns the names to check: the ones left alone, and the ones that may be misspelt.

@@ -39,6 +39,10 @@ pub(super) enum Why {
     NoQuorum,
     /// Left as it is: enough peers say the opposite.
     Contested,
+    /// Left as it is: all targets of the service fail alike.
+    Alike,
+    /// The verdict: out of service, as it asked to be.
+    Asked,
     /// Left as it is: not confirmed since the agent's start.
     AssumedUp,
     /// Left as it is: its health is unknown.
@@ -62,6 +66,8 @@ impl Why {
             Self::Isolated => "isolated",
             Self::NoQuorum => "no_quorum",
             Self::Contested => "contested",
+            Self::Alike => "alike",
+            Self::Asked => "asked",
             Self::AssumedUp => "assumed_up",
             Self::Unknown => "unknown",
             Self::Pending => "pending",
@@ -74,7 +80,7 @@ impl Why {
     pub(super) fn desired(self) -> Option<Desired> {
         match self {
             Self::Up => Some(Desired::Serve),
-            Self::Down => Some(Desired::Withdraw),
+            Self::Down | Self::Asked => Some(Desired::Withdraw),
             // The floor was checked when the drain was ordered.
             Self::Drained => Some(Desired::WithdrawAnyway),
             _ => None,
@@ -89,6 +95,8 @@ impl Why {
             (Some(Reason::Isolated), ..) => Self::Isolated,
             (Some(Reason::NoQuorum), ..) => Self::NoQuorum,
             (Some(Reason::Contested), ..) => Self::Contested,
+            (Some(Reason::Alike), ..) => Self::Alike,
+            (Some(Reason::Asked), _, false) => Self::Asked,
             (_, Health::Up, true) => Self::Up,
             (_, Health::Down, false) => Self::Down,
             (_, Health::AssumedUp, _) => Self::AssumedUp,
@@ -107,13 +115,34 @@ pub(super) struct DesiredByAgent {
     pub(super) agent: AgentState,
     /// The verdicts; `None` without usable ones.
     pub(super) verdicts: Option<Verdicts>,
+    /// The reasons of the targets that are down by checks that give some.
+    pub(super) failed: Vec<FailureReason>,
+}
+
+/// The reason why a target is down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct FailureReason {
+    /// The address of the target.
+    pub address: IpAddr,
+    /// The reason of the agent.
+    pub why: Why,
+    /// The checks that failed, each with its reason: `web: connect 0.4 ms, then 503`.
+    pub said: String,
+}
+
+impl FailureReason {
+    fn of(target: &Target) -> Option<Self> {
+        let failed: Vec<String> = target.failed.iter().map(ToString::to_string).collect();
+        let (address, why, said) = (target.address, Why::of(target), failed.join("; "));
+        (!failed.is_empty()).then_some(Self { address, why, said })
+    }
 }
 
 impl DesiredByAgent {
     /// No agent answered at `place`.
     pub(super) fn nobody(place: Option<String>, why: &ClientError) -> Self {
         let note = Some(crate::text::error_chain(why));
-        Self { agent: AgentState { place, name: None, note }, verdicts: None }
+        Self { agent: AgentState { place, name: None, note }, verdicts: None, failed: vec![] }
     }
 
     /// The agent at `place` answered. Its verdicts on `service` count if it maintains that in `zone` and
@@ -132,10 +161,14 @@ impl DesiredByAgent {
             Some(format!("it has no service called {service}"))
         };
         let targets = status.targets.iter().filter(|target| target.service == service);
-        let verdicts = targets.map(|target| (target.address, Why::of(target)));
-        let verdicts = note.is_none().then(|| verdicts.collect());
+        let (mut verdicts, mut failed) = (Verdicts::new(), Vec::new());
+        for target in targets.filter(|_| note.is_none()) {
+            verdicts.insert(target.address, Why::of(target));
+            failed.extend(FailureReason::of(target));
+        }
+        let verdicts = note.is_none().then_some(verdicts);
         let name = Some(status.agent.name.clone());
-        Self { agent: AgentState { place: Some(place), name, note }, verdicts }
+        Self { agent: AgentState { place: Some(place), name, note }, verdicts, failed }
     }
 }
 
@@ -207,6 +240,8 @@ pub(super) mod tests {
             ("down, no quorum", ("down", true, Some("no_quorum"), false), "no_quorum", None),
             ("back, but contested", ("up", false, Some("contested"), false), "contested", None),
             ("out, then isolated", ("down", false, Some("isolated"), false), "isolated", None),
+            ("down as all others", ("down", true, Some("alike"), false), "alike", None),
+            ("it asked", ("down", false, Some("asked"), false), "asked", Some(Withdraw)),
             ("down, verdict to come", ("down", true, None, false), "pending", None),
         ];
         for (name, (health, in_service, reason, drained), word, state) in cases {
