@@ -182,7 +182,9 @@ impl AgentStart {
         let path = config.sections.state_file.clone();
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
-        let mut status = StatusObserver::start(&config, &ids, clock, &outbox)?;
+        let details = Arc::<Details>::default();
+        let published = Arc::clone(&details);
+        let mut status = StatusObserver::start(&config, &ids, clock, &outbox, published)?;
         let services = settings::watched_services(&config, &ids);
         let peers = ClusterLink::start(&config, services, &talk, outbox.clone(), clock).await?;
         let (zones, counters) = (settings::zones(&config, &ids), ZoneCounters::default());
@@ -208,7 +210,7 @@ impl AgentStart {
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
-        let (requests, details) = (Arc::clone(ids.requests()), Arc::<Details>::default());
+        let requests = Arc::clone(ids.requests());
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
         let tools = Tools::new(icmp, requests, details).of_this_process();
         systemd::ready();

@@ -33,6 +33,7 @@ mod dns_report;
 mod drain;
 pub mod event;
 mod fact;
+mod failed;
 mod health;
 pub mod ids;
 mod isolation;

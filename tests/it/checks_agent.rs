@@ -7,6 +7,7 @@
 mod commands;
 mod dns;
 mod https;
+mod seen;
 mod servers;
 
 use std::io::{BufRead as _, BufReader, Write as _};
