@@ -56,7 +56,7 @@ pub(super) struct AlikeTargets {
     suspects: BTreeMap<TargetId, SuspectState>,
     /// The number of suspects that fail alike.
     alike: usize,
-    /// The number of suspects of which it is not known that another target answers otherwise.
+    /// The number of suspects for which no other target is known to answer otherwise.
     open: usize,
     /// Whether an answer came since the last comparison.
     due: bool,
