@@ -83,6 +83,7 @@ use zone::Zone;
 
 pub use moment::Moment;
 pub use roster::phase;
+pub use service::StandbyView;
 pub use view::{CheckView, TargetView};
 
 /// Routes events to the parts, and runs the decision pass at the end of each event.

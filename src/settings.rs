@@ -17,6 +17,7 @@ mod parsed;
 mod references;
 mod sections;
 mod services;
+mod standby;
 mod tables;
 mod top;
 
@@ -45,6 +46,7 @@ pub(crate) use expanded::CheckedFile;
 pub(crate) use pace::Delay;
 pub(crate) use sections::Sections;
 pub(crate) use services::{DEFAULT, NamedZone, ServiceConfig};
+pub(crate) use standby::StandbyConfig;
 
 /// Maximum size of the file in bytes: room for a hundred thousand addresses.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -166,7 +168,7 @@ impl Config {
         let mut services = BTreeMap::new();
         for service in &self.services {
             if service.zone == place {
-                let (names, targets) = (service.names.clone(), service.targets.clone());
+                let (names, targets) = (service.names.clone(), service.primaries().to_vec());
                 services.insert(id_of(&service.name), PublishedService { names, targets });
             }
         }

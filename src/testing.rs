@@ -117,7 +117,7 @@ pub mod status {
     pub mod model {
         pub use crate::status::model::{
             Agent, CheckFailure, CheckStatus, CountedMode, Drained, Health, Mode, Outcome, Peer,
-            PhaseTimes, Reason, Status, Streak, Target, WaitingDrain,
+            PhaseTimes, Reason, Standby, Status, Streak, Target, WaitingDrain,
         };
     }
 }

@@ -8,12 +8,13 @@ use super::ids::Ids;
 use super::zones::Zones;
 use crate::cluster::WatchedService;
 use crate::engine::settings::{
-    CheckSettings, ClusterSettings, ServiceCheck, ServiceSettings, Settings, ZoneSettings,
+    CheckSettings, ClusterSettings, ServiceCheck, ServiceSettings, Settings, StandbySettings,
+    ZoneSettings,
 };
 use crate::engine::types::{Endpoint, Method, Pace, Thresholds};
 use crate::probe::Opens;
 use crate::probe::checks::CheckKind;
-use crate::settings::{CanaryConfig, CheckConfig, Config, Probing};
+use crate::settings::{CanaryConfig, CheckConfig, Config, Probing, StandbyConfig};
 
 /// Returns the settings of the engine. `room` is the maximum number of TCP connects in progress.
 pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings {
@@ -26,6 +27,7 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
             checks: service.checks.iter().map(|its| checked(its, ids)).collect(),
             require: NonZeroUsize::new(service.require).unwrap_or(NonZeroUsize::MIN),
             floor: service.min_in_service,
+            standby: standby(&service.standby),
             resync_interval: service.resync_interval,
         };
         (ids.service(&service.name), its)
@@ -51,6 +53,11 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
         dry_run: config.dry_run,
         rooms: ids.requests().rooms(),
     }
+}
+
+/// Returns the standbys of a service.
+fn standby(its: &StandbyConfig) -> StandbySettings {
+    StandbySettings { tiers: its.iter().collect(), below: its.below }
 }
 
 /// Returns a check of a service.

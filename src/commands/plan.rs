@@ -90,6 +90,7 @@ fn compare(
         provider: zone.provider.name(),
         names: &service.names,
         targets: &service.targets,
+        standby: &service.standby,
         floor: service.min_in_service,
         listing,
         ttls: zone.provider.ttl_of_new_sets(),

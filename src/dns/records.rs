@@ -21,6 +21,25 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// Returns the settings for another address that takes the place of this one; `None` if the
+    /// provider has to choose. A health check at Route 53 asks one address, and a multivalue answer
+    /// holds one. The primary set of a failover pair has to have one (`ResourceRecordSet` in the API
+    /// reference, `Failover`).
+    pub(crate) fn for_another_address(&self) -> Option<Self> {
+        let mut other = self.clone();
+        let Extra::Route53(set) = &mut other.extra else { return Some(other) };
+        if set.routing == Routing::MultiValue {
+            return None;
+        }
+        set.lose_health_check();
+        for also in &mut set.also_in {
+            if let Extra::Route53(set) = &mut also.extra {
+                set.lose_health_check();
+            }
+        }
+        Some(other)
+    }
+
     /// Returns the location of the clients that receive the record, if it depends on that.
     fn place(&self) -> Option<Place> {
         let Extra::Route53(Route53Set {
@@ -72,6 +91,15 @@ pub struct Route53Set {
     /// location and the default set. The memory of one of them restores all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_in: Vec<Attributes>,
+}
+
+impl Route53Set {
+    /// Removes the health check, unless the set has to have one.
+    fn lose_health_check(&mut self) {
+        if !matches!(self.routing, Routing::Failover(_)) {
+            self.health_check_id = None;
+        }
+    }
 }
 
 /// The routing policy of a Route 53 record set.

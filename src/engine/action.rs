@@ -1,6 +1,6 @@
 //! The actions that the engine requests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -90,6 +90,8 @@ pub struct Order {
     pub desired: BTreeMap<IpAddr, Desired>,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,
+    /// The standbys of the service. Each takes the settings of the record that it stands in for.
+    pub standbys: BTreeSet<IpAddr>,
     /// Whether to list the zone again even if it was listed a moment ago.
     pub read_again: bool,
 }

@@ -336,11 +336,13 @@ pub enum Reason {
     Asked,
     /// Nothing is written in dry-run.
     DryRun,
+    /// A standby is needed and does not answer, or has to stay until others are in DNS.
+    Standby,
 }
 
 impl Reason {
     /// All reasons, in the order of their variants.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Isolated,
         Self::NoQuorum,
         Self::Contested,
@@ -349,6 +351,7 @@ impl Reason {
         Self::Drained,
         Self::Asked,
         Self::DryRun,
+        Self::Standby,
     ];
 
     /// Returns the word for the reason.
@@ -362,6 +365,7 @@ impl Reason {
             Self::Drained => "drained",
             Self::Asked => "asked",
             Self::DryRun => "dry_run",
+            Self::Standby => "standby",
         }
     }
 }

@@ -154,6 +154,18 @@ pub enum Desired {
     /// It belongs in no set regardless of the floor, at the operator's command. The floor was
     /// checked when the command was given.
     WithdrawAnyway,
+    /// It is a standby and belongs in no set. It leaves a set in which at least this many of the
+    /// addresses to serve or to stay are, and if the floor allows that.
+    StandBy(usize),
+    /// It serves where it is, and is left as it is.
+    Stay,
+}
+
+impl Desired {
+    /// Whether it is a withdrawal that the floor may hold back.
+    pub fn is_held_by_floor(self) -> bool {
+        matches!(self, Self::Withdraw | Self::StandBy(_))
+    }
 }
 
 /// The changes to all record sets together, and those that have to wait.
@@ -245,12 +257,16 @@ fn plan_set(
     let none = BTreeSet::new();
     let there = observed.get(key).unwrap_or(&none);
     let (mut create, mut delete, mut held) = (Vec::new(), Vec::new(), Vec::new());
-    let mut leaving = Vec::new();
+    let (mut leaving, mut standing_by, mut serving) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (address, state) in desired {
+        if matches!(state, Desired::Serve | Desired::Stay) {
+            serving.insert(*address);
+        }
         match (state, there.contains(address)) {
             (Desired::Serve, false) => create.push(*address),
             (Desired::Withdraw, true) => leaving.push(*address),
             (Desired::WithdrawAnyway, true) => delete.push(*address),
+            (Desired::StandBy(least), true) => standing_by.push((*address, *least)),
             _ => {}
         }
     }
@@ -264,8 +280,11 @@ fn plan_set(
     for client in &mut clients {
         client.retain(|address| !delete.contains(address));
     }
-    for address in leaving.into_iter().rev() {
-        if floor_allows(&clients, address, floor) {
+    let leaving = leaving.into_iter().map(|address| (address, 0));
+    for (address, least) in leaving.rev().chain(standing_by.into_iter().rev()) {
+        if floor_allows(&clients, address, floor)
+            && are_served(&clients, address, (&serving, least))
+        {
             for client in &mut clients {
                 client.remove(&address);
             }
@@ -284,6 +303,16 @@ fn plan_set(
 /// Whether every client that can get `address` can get more addresses than the floor requires.
 fn floor_allows(clients: &[BTreeSet<IpAddr>], address: IpAddr, floor: usize) -> bool {
     clients.iter().filter(|client| client.contains(&address)).all(|client| client.len() > floor)
+}
+
+/// Whether every client that can get `address` can get at least `least` of the `serving` addresses.
+fn are_served(
+    clients: &[BTreeSet<IpAddr>],
+    address: IpAddr,
+    (serving, least): (&BTreeSet<IpAddr>, usize),
+) -> bool {
+    let mut concerned = clients.iter().filter(|client| client.contains(&address));
+    least == 0 || concerned.all(|client| client.intersection(serving).count() >= least)
 }
 
 /// Returns the addresses just withdrawn by this agent that have to come back, because somebody else

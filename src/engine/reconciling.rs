@@ -110,8 +110,10 @@ impl Engine {
             self.provider_recovered(id);
         }
         let Some(zone) = self.zones.get(&id) else { return };
+        let isolation = self.canaries.isolation();
+        let outside = Outside { isolation, health: &self.health, peers: &self.peers };
         for service in self.services.in_zone_mut(id) {
-            service.answer_waiting(zone.observed(), &mut self.context);
+            service.answer_waiting(zone.observed(), outside, &mut self.context);
         }
     }
 

@@ -3,7 +3,8 @@
 //! Events mark the affected targets; at the end of each event, `Service::decide` decides about all
 //! marked ones. One file a concept: `alike` wrong answers that all targets give, `news` the changes of health, `unseen` those of
 //! targets that cannot be asked, `failing` the reasons of failures, `decision` the pass, `verdict` the
-//! gate with its ordered questions, `target` the verdict in force, `drains` the targets that the
+//! gate with its ordered questions, `tiers` and `standby` the addresses that are published only while
+//! too few others are, `target` the verdict in force, `drains` the targets that the
 //! operator took out, `commands` the operator's commands, `rehearsal` a target that is treated as dead
 //! on demand, `publication` the desired contents of DNS, `orders` the orders to the reconciler.
 
@@ -16,7 +17,9 @@ mod news;
 mod orders;
 mod publication;
 mod rehearsal;
+mod standby;
 mod target;
+mod tiers;
 mod unseen;
 mod verdict;
 
@@ -38,7 +41,9 @@ pub(super) use news::EndpointFlip;
 use orders::Orders;
 pub(super) use publication::ConfirmedOrder;
 use rehearsal::Rehearsal;
+pub use standby::StandbyView;
 pub(super) use target::{Endpoints, Target};
+use tiers::Needs;
 
 /// A service: its targets, the verdicts on them, and the orders that carry the verdicts out.
 #[derive(Debug)]
@@ -56,6 +61,8 @@ pub(super) struct Service {
     rehearsals: BTreeMap<IpAddr, Rehearsal>,
     /// The targets that stay in service since all fail alike.
     alike: AlikeTargets,
+    /// Whether the standbys of each tier are needed.
+    needs: Needs,
     /// The targets with a change that the gate has to look at.
     dirty: BTreeSet<TargetId>,
     /// The time at which all verdicts are compared with the zone next, if ever.
@@ -76,6 +83,7 @@ impl Service {
             drains: Drains::default(),
             rehearsals: BTreeMap::new(),
             alike: AlikeTargets::default(),
+            needs: Needs::default(),
             dirty: BTreeSet::new(),
             next_resync: None,
             resync_due: false,
@@ -139,7 +147,11 @@ impl Service {
 
     /// Adds a target that depends on `endpoints`. Returns its key.
     pub(super) fn add(&mut self, address: IpAddr, endpoints: Endpoints, now: Moment) -> TargetKey {
-        let id = self.targets.insert(Target::new(address, endpoints, now));
+        let target = match self.settings.standby.tier(address) {
+            0 => Target::new(address, endpoints, now),
+            _ => Target::standing_by(address, endpoints, now),
+        };
+        let id = self.targets.insert(target);
         self.by_address.insert(address, id);
         self.key(id)
     }

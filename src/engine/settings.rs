@@ -84,8 +84,33 @@ pub struct ServiceSettings {
     pub require: NonZeroUsize,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,
+    /// The tiers of the addresses that are published only while too few others are.
+    pub standby: StandbySettings,
     /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
     pub resync_interval: Option<Duration>,
+}
+
+/// The standby addresses of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StandbySettings {
+    /// The tier of each standby address, 1 for the one to be used first. All of them are targets, and
+    /// the other targets are tier 0.
+    pub tiers: BTreeMap<IpAddr, usize>,
+    /// The number of addresses of the earlier tiers that must be in service, in each record set, for
+    /// a tier to be left out.
+    pub below: usize,
+}
+
+impl StandbySettings {
+    /// Returns the tier of a target.
+    pub(super) fn tier(&self, address: IpAddr) -> usize {
+        self.tiers.get(&address).copied().unwrap_or_default()
+    }
+
+    /// Returns the last tier; 0 without standbys.
+    pub(super) fn last_tier(&self) -> usize {
+        self.tiers.values().copied().max().unwrap_or_default()
+    }
 }
 
 /// The settings of one zone.
@@ -152,6 +177,7 @@ impl ServiceSettings {
             checks: vec![ServiceCheck::default()],
             require: NonZeroUsize::MIN,
             floor: 0,
+            standby: StandbySettings::default(),
             resync_interval: None,
         }
     }

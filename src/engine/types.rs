@@ -175,6 +175,8 @@ pub enum WithdrawalCause {
     Drained,
     /// It asked to be taken out.
     Asked,
+    /// It is a standby, and enough addresses of the tiers before it are in service.
+    StandingBy,
 }
 
 impl Verdict {
@@ -186,6 +188,11 @@ impl Verdict {
     /// Whether the operator took the target out.
     pub const fn is_by_hand(self) -> bool {
         matches!(self, Self::Withdrawn(WithdrawalCause::Drained))
+    }
+
+    /// Whether the target is a standby that is not needed.
+    pub const fn is_standing_by(self) -> bool {
+        matches!(self, Self::Withdrawn(WithdrawalCause::StandingBy))
     }
 }
 

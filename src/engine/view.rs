@@ -11,7 +11,7 @@ use super::health::{Subject, TargetHealth};
 use super::ids::{EndpointId, ServiceId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
-use super::service::{Service, Target};
+use super::service::{Service, StandbyView, Target};
 use super::types::{Endpoint, Health};
 use super::zone::Zone;
 
@@ -56,6 +56,8 @@ pub struct TargetView {
     pub failed: Vec<FailedCheck>,
     /// The operator's drain, if there is one.
     pub drain: Option<Drain>,
+    /// The reason for which it is published or not, if it is a standby.
+    pub standby: Option<StandbyView>,
 }
 
 /// One check of a target as the agent sees it now.
@@ -103,6 +105,12 @@ impl Engine {
     pub fn target_view(&self, target: TargetRef) -> Option<TargetView> {
         let service = self.services.get(target.service)?;
         self.view(service, service.target(target.address)?)
+    }
+
+    /// Returns the reason for which a target is published or not, if it is a standby.
+    pub fn why_standby(&self, target: TargetRef) -> Option<String> {
+        let service = self.services.get(target.service)?;
+        service.standby_view(service.target(target.address)?).map(StandbyView::in_words)
     }
 
     /// Returns the services that watch an address or hold its drain.
@@ -220,6 +228,7 @@ impl Engine {
             last_error: subject.last_error().map(str::to_owned),
             failed: service.failed(target, &its, &self.health),
             drain: service.drains.get(target.address).cloned(),
+            standby: service.standby_view(target),
         })
     }
 }

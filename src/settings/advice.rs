@@ -150,6 +150,11 @@ impl TopLevel {
     pub(super) fn advise(&self, config: &Config, context: &mut SectionContext<'_>) {
         self.advise_on_burst(context);
         self.advise_on_canaries(config, context);
+        if let Some(spot) = self.standby_below.spot()
+            && config.services.iter().all(|service| service.standby.is_empty())
+        {
+            context.report.warn(spot, "not used: no [[service]] has standby");
+        }
     }
 
     fn advise_on_burst(&self, context: &mut SectionContext<'_>) {
@@ -172,7 +177,17 @@ impl TopLevel {
                 let what = "is this machine itself, which answers also when its network is cut off";
                 context.report.warn_of(&item.spot, &item.shown, what);
             }
-            if targets.contains(&item.value.address) {
+            let with_standby = config.services.iter().find(|service| {
+                service.standby.iter().any(|(standby, _)| standby == item.value.address)
+            });
+            if let Some(service) = with_standby {
+                let what = format!(
+                    "{} is a standby of {}, which may be down for days unnoticed; a canary shows that \
+                     this agent's own network works",
+                    item.shown, service.name,
+                );
+                context.report.refuse(&item.spot, what);
+            } else if targets.contains(&item.value.address) {
                 let what = "is also a target: when it goes down, this agent may consider itself \
                             isolated and withdraw nothing";
                 context.report.warn_of(&item.spot, &item.shown, what);

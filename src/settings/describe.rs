@@ -66,6 +66,9 @@ impl Config {
     fn service(&self, service: &ServiceConfig, zone: &NamedZone) -> Vec<(String, String)> {
         let named = self.has_services;
         let mut parts = vec![("watches".to_owned(), watching(service))];
+        if !service.standby.is_empty() {
+            parts.push(("standby".to_owned(), service.standby.in_words()));
+        }
         parts.extend(self.checks(service));
         let others = [
             ("records", records(service, zone)),
@@ -174,8 +177,8 @@ fn watching(service: &ServiceConfig) -> String {
     };
     format!(
         "{} {how}: {}",
-        counted(service.targets.len(), "address", "addresses"),
-        listed(&service.targets)
+        counted(service.primaries().len(), "address", "addresses"),
+        listed(service.primaries())
     )
 }
 

@@ -1,6 +1,7 @@
 //! The configuration for machines and in full: `goavail check --json` and `--expanded`.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -50,6 +51,12 @@ struct CheckedService<'a> {
     zone: &'a str,
     names: &'a [String],
     addresses: Vec<String>,
+    /// The standby addresses of each tier.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    standby: Vec<Vec<String>>,
+    /// The number of addresses in service below which a tier is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standby_below: Option<usize>,
     /// The kind of probes, as for `--type`.
     check: &'static str,
     port: Option<u16>,
@@ -160,7 +167,9 @@ impl<'a> CheckedService<'a> {
             name: &service.name,
             zone,
             names: &service.names,
-            addresses: service.targets.iter().map(ToString::to_string).collect(),
+            addresses: in_words(service.primaries()),
+            standby: service.standby.tiers.iter().map(|tier| in_words(tier)).collect(),
+            standby_below: (!service.standby.is_empty()).then_some(service.standby.below),
             check: service.check_kind(),
             port: first.method.port(),
             checks: checks.map(CheckedCheck::from).collect(),
@@ -178,6 +187,10 @@ impl<'a> CheckedService<'a> {
             values: config.values_of(service),
         }
     }
+}
+
+fn in_words(addresses: &[IpAddr]) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
 }
 
 impl Config {

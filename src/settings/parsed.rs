@@ -8,6 +8,7 @@ use super::check_advice::CheckAdvice;
 use super::checks::{self, BuiltChecks, CheckConfig, CheckLayers, CheckMethod};
 use super::sections::ParsedSections;
 use super::services::{DEFAULT, NamedZone, ServiceConfig};
+use super::standby::StandbyConfig;
 use super::tables::{BuiltTables, Kinds, ParsedTables};
 use super::top::TopLevel;
 use super::{Asked, Config, network};
@@ -122,6 +123,7 @@ impl ParsedFile {
             zone: 0,
             names: provider.settings.names().to_vec(),
             targets: provider.targets.clone(),
+            standby: StandbyConfig::default(),
             checks: checks.checks.clone(),
             require: checks.require,
             min_in_service: self.top.min_in_service(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Delay;
 use super::checks::{CheckConfig, CheckMethod, nth_of};
+use super::standby::StandbyConfig;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Spot;
 use crate::dns::account::Account;
@@ -26,8 +27,10 @@ pub struct ServiceConfig {
     pub zone: usize,
     /// The owner names, fully qualified, in lower case, without the final dot; distinct.
     pub names: Vec<String>,
-    /// The watched addresses: distinct, in the order of the file. Never empty.
+    /// The watched addresses: distinct, in the order of the file, the standbys last. Never empty.
     pub targets: Vec<IpAddr>,
+    /// Those of the watched addresses that are published only while too few others are.
+    pub standby: StandbyConfig,
     /// The checks by which the targets are asked, in the order of the file. Never empty, and at least
     /// one is counted.
     pub checks: Vec<CheckConfig>,
@@ -44,6 +47,13 @@ pub struct ServiceConfig {
 }
 
 impl ServiceConfig {
+    /// Returns the addresses that are published as long as they are up: the targets without the
+    /// standbys.
+    pub(crate) fn primaries(&self) -> &[IpAddr] {
+        let standbys = self.standby.iter().count();
+        &self.targets[..self.targets.len().saturating_sub(standbys)]
+    }
+
     /// Returns one of its record sets. New records are alike in all of them.
     pub(super) fn a_set(&self) -> Option<SetKey> {
         let (name, target) = (self.names.first()?, self.targets.first()?);
@@ -129,10 +139,11 @@ impl ServiceConfig {
         let place = self.places.get("zone");
         values.extend(zone.map(|name| ValueInForce::new("zone", name.to_owned(), place)));
         for (key, value) in
-            [("hostnames", self.names.join(", ")), ("ip_addresses", all(&self.targets))]
+            [("hostnames", self.names.join(", ")), ("ip_addresses", all(self.primaries()))]
         {
             values.push(ValueInForce::new(key, value, self.places.get(key)));
         }
+        values.extend(self.standby.values(|key| self.places.get(key)));
         values.extend(self.values_of_checks());
         for (key, value) in
             [("min_in_service", self.min_in_service.to_string()), ("resync_interval", resync)]

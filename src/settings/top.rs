@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Probing;
 use super::checks::{self, ChosenChecks, ParsedCanary};
 use super::pace_keys::PaceKeys;
+use super::standby;
 use crate::config::field::{Field, FieldReader, List};
 use crate::config::keys::{Key, Section};
 use crate::config::rule::{self, duration, integer};
@@ -22,6 +23,7 @@ pub(super) struct TopLevel {
     pub(super) burst: Field<usize>,
     pub(super) port: Field<u16>,
     pub(super) min_in_service: Field<usize>,
+    pub(super) standby_below: Field<usize>,
     pub(super) canaries: List<ParsedCanary>,
     pub(super) checks: ChosenChecks,
     pub(super) name: Field<String>,
@@ -39,6 +41,7 @@ impl TopLevel {
         Key::new("burst"),
         Key::new("port"),
         Key::new("min_in_service"),
+        standby::BELOW,
         Key::new("canaries"),
         Key::new("name"),
         Key::new("resync_interval"),
@@ -55,6 +58,7 @@ impl TopLevel {
             burst: values.one(top, "burst", integer(1, 1000)),
             port: values.one(top, "port", rule::port),
             min_in_service: values.one(top, "min_in_service", integer(0, 1000)),
+            standby_below: standby::below(top, values),
             canaries: values.field(top, "canaries", checks::canary_list),
             checks: ChosenChecks::parse(None, top, values),
             name: values.one(top, "name", rule::name),

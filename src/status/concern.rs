@@ -21,7 +21,7 @@ pub(super) enum Concern {
     Noted,
     /// Assumed up since the start.
     Assumed,
-    /// Up and in DNS.
+    /// Up and in DNS, or a standby that is up and not needed.
     Fine,
 }
 
@@ -36,6 +36,11 @@ impl Concern {
             Health::Down if present > 0 || unread && target.drained.is_none() => Self::DownInDns,
             Health::Down => Self::Down,
             Health::Unknown => Self::Unknown,
+            _ if target.stands_ready() && present == 0 => match target.health {
+                Health::AssumedUp => Self::Assumed,
+                _ if losing => Self::Losing,
+                _ => Self::Fine,
+            },
             _ if !target.serves() || target.reason.is_some() || missing > 0 => Self::HeldOut,
             _ if losing => Self::Losing,
             _ if target.checks.iter().any(CheckStatus::is_notable) => Self::Noted,
@@ -83,8 +88,10 @@ impl ServiceGroup<'_> {
     /// Describes the service in a few words: `1 of 2 in service, zone main, by echo
     /// requests`.
     pub(super) fn summary(&self) -> String {
-        let ServiceStatus { zone, checks, in_service, of, .. } = self.service;
-        let mut words = vec![format!("{in_service} of {of} in service"), format!("zone {zone}")];
+        let ServiceStatus { zone, checks, in_service, of, standby_in, .. } = self.service;
+        let mut words = vec![format!("{in_service} of {of} in service")];
+        words.extend(standby_in.map(|standbys| format!("{standbys} standby in")));
+        words.push(format!("zone {zone}"));
         words.extend(checks.iter().cloned());
         words.join(", ")
     }
@@ -117,6 +124,7 @@ pub(super) fn service(target: &Target) -> String {
     let (present, missing) = presence(target);
     match (target.in_service, target.reason) {
         _ if target.drained.is_some() => "no: drained".to_owned(),
+        (false, None) if target.standby.is_some() && present == 0 => "standby".to_owned(),
         (false, Some(reason)) if present > 0 => format!("kept: {reason}"),
         (false, Some(reason)) => format!("no: {reason}"),
         (false, None) if present > 0 || missing == 0 => "no: pending".to_owned(),

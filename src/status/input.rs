@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::model::{Agent, DEFAULT, Drained, Health, Reason, Streak};
+use super::model::{Agent, DEFAULT, Drained, Health, Reason, Standby, Streak};
 use crate::engine::ids::{EndpointId, ServiceId, ZoneId};
 
 /// The part of the status that a start or a reload determines.
@@ -103,6 +103,8 @@ pub struct TargetState {
     pub streak: Streak,
     /// The operator's drain.
     pub drained: Option<Drained>,
+    /// Its place among the tiers, if it is a standby.
+    pub standby: Option<Standby>,
 }
 
 /// Another agent of the cluster.

@@ -166,6 +166,13 @@ impl Scrape {
             "1 while a name is left alone because of a problem of its own, 0 otherwise.",
             self.failing_names(),
         )?;
+        if self.snapshot.services.iter().any(|service| service.has_standbys()) {
+            families.gauges(
+                "goavail_standby_in",
+                "Standbys in service by their verdicts.",
+                self.standbys_in(),
+            )?;
+        }
         families.counters(
             "goavail_refusals",
             "Refusals of a change, by reason.",
@@ -198,11 +205,27 @@ impl Scrape {
         series
     }
 
+    /// Returns the number of standbys in service, of each service that has any.
+    fn standbys_in(&self) -> Vec<(Labels, f64)> {
+        let mut series = Vec::new();
+        for service in self.snapshot.services.iter().filter(|service| service.has_standbys()) {
+            let standbys = service.rows.iter().filter(|row| row.standby.is_some());
+            let count = standbys.filter(|row| row.in_service).count();
+            let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+            series.push((vec![("service", Arc::clone(&service.name))], count));
+        }
+        series
+    }
+
     /// Returns the number of refusals of each service by reason, also those that never occurred.
     fn refusals(&self) -> Vec<(Labels, u64)> {
         let mut series = Vec::new();
         for service in &self.snapshot.services {
             for reason in Reason::ALL.map(Reason::as_label) {
+                // In a service without standbys the reason cannot occur.
+                if reason == Reason::Standby.as_label() && !service.has_standbys() {
+                    continue;
+                }
                 let mut labels: Labels = vec![("reason", reason.into())];
                 labels.extend(self.is_named.then(|| ("service", Arc::clone(&service.name))));
                 let count = self.snapshot.counters.refusals.get(&(service.id, reason));

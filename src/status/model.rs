@@ -5,6 +5,7 @@
 
 mod checks;
 mod drains;
+mod standby;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,6 +17,7 @@ pub(crate) use super::time::Time;
 pub use crate::engine::event::Reason;
 pub use checks::{CheckFailure, CheckStatus, CountedMode, PhaseTimes};
 pub use drains::{Drained, WaitingDrain};
+pub use standby::Standby;
 
 /// The name of the only service of a file that names none, and of its zone.
 pub(super) const DEFAULT: &str = "default";
@@ -119,10 +121,13 @@ pub struct ServiceStatus {
     pub checks: Vec<String>,
     /// The owner names at which it is published.
     pub names: Vec<String>,
-    /// The number of its targets with the verdict that they are in service.
+    /// The number of its targets with the verdict that they are in service, without standbys.
     pub in_service: usize,
-    /// The number of its targets.
+    /// The number of its targets, without standbys.
     pub of: usize,
+    /// The number of its standbys in service; absent without standbys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_in: Option<usize>,
 }
 
 /// One zone of the agent.
@@ -187,6 +192,9 @@ pub struct Target {
     pub limits: Option<Limits>,
     /// Set while the operator has drained the target.
     pub drained: Option<Drained>,
+    /// Set if the target is a standby.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby: Option<Standby>,
     /// The records that may hold this address.
     pub records: Vec<RecordPresence>,
     /// The votes of the other vantage points.
@@ -255,14 +263,14 @@ impl Target {
     /// Whether clients may be sent to the target, so that `GET /verdict/<ip>` returns 200.
     ///
     /// A record kept by the floor or by dry-run does not make a dead target alive: the verdict stands
-    /// although it was not carried out.
+    /// although it was not carried out. A standby that is up could serve, needed or not.
     pub fn serves(&self) -> bool {
         let kept = match self.reason {
             Some(Reason::Floor | Reason::Drained) => true,
             Some(Reason::DryRun) => self.health == Health::Down,
             _ => false,
         };
-        self.in_service && !kept && self.drained.is_none()
+        self.stands_ready() || self.in_service && !kept && self.drained.is_none()
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::input::{ReceivedVote, ServiceSetup, TargetState};
-use super::model::{Drained, Health, Reason};
+use super::model::{Drained, Health, Reason, Standby};
 use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::plan::{Family, Observed, SetKey};
 
@@ -37,6 +37,7 @@ pub(super) struct TargetRow {
     pub(super) since: Instant,
     pub(super) in_service_since: Instant,
     pub(super) drained: Option<Arc<Drained>>,
+    pub(super) standby: Option<Arc<Standby>>,
     /// Whether the record is present at each owner name, in the order of the names.
     pub(super) present: Arc<[Option<bool>]>,
     pub(super) votes: Arc<[ReceivedVote]>,
@@ -95,6 +96,7 @@ impl TargetRow {
             since,
             in_service_since: since,
             drained: None,
+            standby: None,
             present: vec![None; names].into(),
             votes: Arc::new([]),
             counters: TargetCounters::default(),
@@ -107,6 +109,7 @@ impl TargetRow {
             && self.in_service == state.in_service
             && self.reason == state.reason
             && self.drained.as_deref() == state.drained.as_ref()
+            && self.standby.as_deref() == state.standby.as_ref()
     }
 
     /// Takes over the state of the target, which holds since `since`.
@@ -123,17 +126,28 @@ impl TargetRow {
             }
             (self.health, self.since) = (state.health, since);
         }
+        let is_standby_new = self.standby.as_deref() != state.standby.as_ref();
         if is_verdict_new {
-            self.counters.decided(state.in_service);
+            // A standby is out at the start without a verdict.
+            if self.standby.is_some() || state.standby.is_none() {
+                self.counters.decided(state.in_service);
+            }
             (self.in_service, self.in_service_since) = (state.in_service, since);
         }
         if is_drain_new {
             self.drained = state.drained.clone().map(Arc::new);
         }
+        if is_standby_new {
+            self.standby = state.standby.clone().map(Arc::new);
+        }
         self.reason = state.reason;
         Update {
             refused: state.reason.filter(|_| is_reason_new),
-            is_significant: is_health_new || is_verdict_new || is_drain_new || is_reason_new,
+            is_significant: is_health_new
+                || is_verdict_new
+                || is_drain_new
+                || is_reason_new
+                || is_standby_new,
         }
     }
 
@@ -187,6 +201,11 @@ impl ServiceRows {
             service.rows.extend(rows.map(|at| TargetRow::new(*at, setup.names.len(), since)));
         }
         service
+    }
+
+    /// Whether any of the targets is a standby.
+    pub(super) fn has_standbys(&self) -> bool {
+        self.rows.iter().any(|row| row.standby.is_some())
     }
 
     /// Returns at which of the names the provider lists each address, row by row; `None` if the rows

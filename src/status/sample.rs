@@ -47,6 +47,7 @@ pub(crate) fn target(address: &str) -> Target {
         late: 0,
         limits: None,
         drained: None,
+        standby: None,
         records: vec![RecordPresence {
             name: "www.example.com".into(),
             r#type: "A".into(),
@@ -83,6 +84,7 @@ fn service() -> ServiceStatus {
         names: vec!["www.example.com".into()],
         in_service: 1,
         of: 3,
+        standby_in: None,
     }
 }
 

@@ -176,6 +176,10 @@ fn verdict_line(target: &Target) -> String {
         (true, _) => "up",
     };
     let reason = match (target.reason, target.health) {
+        (None, Health::Up | Health::AssumedUp) if let Some(standby) = &target.standby => {
+            let state = if target.in_service { "in service" } else { "standby" };
+            return format!("{word} {state}: {}\n", standby.why);
+        }
         (_, Health::Unknown) if !out_by_hand => "unknown",
         (Some(Reason::Drained), _) if out_by_hand => "",
         (Some(reason), _) => reason.as_label(),

@@ -162,14 +162,18 @@ impl Snapshot {
 
     fn service(&self, service: &ServiceRows) -> ServiceStatus {
         let zone = self.zone_setup(service.zone);
+        let (standbys, primaries): (Vec<_>, Vec<_>) =
+            service.rows.iter().partition(|row| row.standby.is_some());
+        let standby_in = standbys.iter().filter(|row| row.in_service).count();
         ServiceStatus {
             name: service.name.to_string(),
             zone: zone.map(|zone| zone.name.clone()).unwrap_or_default(),
             provider: zone.map(|zone| zone.provider.clone()).unwrap_or_default(),
             checks: service.checks.to_vec(),
             names: service.names.to_vec(),
-            in_service: service.rows.iter().filter(|row| row.in_service).count(),
-            of: service.rows.len(),
+            in_service: primaries.iter().filter(|row| row.in_service).count(),
+            of: primaries.len(),
+            standby_in: (!standbys.is_empty()).then_some(standby_in),
         }
     }
 

@@ -216,10 +216,17 @@ fn services(status: &Status, paint: Paint) -> Vec<String> {
         lines.push(service_line(group, paint));
         lines.extend(targets.iter().flat_map(|target| rows.lines(target)));
         if well > 0 && !targets.is_empty() {
-            lines.push(format!("and {well} more in service"));
+            lines.push(format!("and {well} more {}", well_in_words(group)));
         }
     }
     lines
+}
+
+/// Describes the targets of a service that are fine.
+fn well_in_words(group: &ServiceGroup<'_>) -> &'static str {
+    let well = &group.targets[group.concerning..];
+    let is_standing_by = well.iter().any(|(_, target)| target.is_standing_by());
+    if is_standing_by { "in service or standing by" } else { "in service" }
 }
 
 /// Returns the line of one service.

@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use super::checks::{TargetChecks, milliseconds};
 use super::input::ReceivedVote;
 use super::model::{
-    CheckFailure, CheckStatus, Drained, Health, Limits, Reason, RecordPresence, Status, Streak,
-    Target, Time, Vote,
+    CheckFailure, CheckStatus, Drained, Health, Limits, Reason, RecordPresence, Standby, Status,
+    Streak, Target, Time, Vote,
 };
 use super::row::{ServiceRows, TargetRow};
 use super::snapshot::Snapshot;
@@ -34,6 +34,8 @@ pub(super) struct TargetEntry<'a> {
     late: u64,
     limits: Option<Limits>,
     drained: Option<&'a Drained>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standby: Option<&'a Standby>,
     records: RecordViews<'a>,
     votes: VoteViews<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -61,6 +63,7 @@ impl TargetEntry<'_> {
             late: self.late,
             limits: self.limits,
             drained: self.drained.cloned(),
+            standby: self.standby.cloned(),
             records: self.records.to_owned(),
             votes: self.votes.to_owned(),
             checks: self.checks.clone(),
@@ -205,6 +208,7 @@ impl Snapshot {
             late: probe.counters.late,
             limits: probe.limits.map(Limits::after),
             drained: row.drained.as_deref(),
+            standby: row.standby.as_deref(),
             records: RecordViews { service, row },
             votes: VoteViews { snapshot: self, votes: &row.votes },
             checks: checks.into_iter().flat_map(TargetChecks::statuses).collect(),

@@ -43,7 +43,7 @@ fn write(engine: &Engine, fact: &Fact) {
             probes::limits(engine, *endpoint, *noticed_after);
         }
         Fact::Applied { service, .. } => {
-            provider::applied(fact, engine.settings().shown_name(*service).map(display));
+            provider::applied(engine, fact, engine.settings().shown_name(*service).map(display));
         }
         Fact::NameFailing { zone, name, what } => {
             provider::name_failing(name, &zone_field(engine, *zone), what);

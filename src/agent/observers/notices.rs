@@ -101,7 +101,9 @@ impl Observer for NoticeObserver {
                 let (service, settings) = (*service, engine.settings());
                 for (address, gone) in withdrawn {
                     let target = TargetRef { service, address: *address };
-                    self.send(draft::withdrawn(draft::named(settings, target), gone, *took));
+                    let (named, standby) =
+                        (draft::named(settings, target), engine.why_standby(target));
+                    self.send(draft::withdrawn(named, gone, standby, *took));
                 }
                 for (address, names) in created {
                     let target = TargetRef { service, address: *address };
@@ -109,9 +111,9 @@ impl Observer for NoticeObserver {
                 }
                 for (address, names) in restored {
                     let target = TargetRef { service, address: *address };
-                    let replies = engine.target_view(target).map(|view| view.replies);
+                    let view = engine.target_view(target);
                     let target = draft::named(settings, target);
-                    self.send(draft::restored(target, names, replies, *took));
+                    self.send(draft::restored(target, names, view.as_ref(), *took));
                 }
             }
             fact => {

@@ -12,6 +12,7 @@ use super::verdicts::{AgentState, DesiredByAgent, FailureReason, Verdicts, Why};
 use crate::dns::providers::route53::preview::{Preview, Sent, preview};
 use crate::dns::{self, BySet, Listing, NewRecord};
 use crate::engine::plan::{self, Desired, Family, Plan, SetKey};
+use crate::settings::StandbyConfig;
 
 /// The comparison of a zone with its desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -148,6 +149,7 @@ pub(super) struct Compared<'a> {
     pub(super) provider: &'static str,
     pub(super) names: &'a [String],
     pub(super) targets: &'a [IpAddr],
+    pub(super) standby: &'a StandbyConfig,
     pub(super) floor: usize,
     pub(super) listing: &'a Listing,
     /// At Route 53, the TTL of new sets, in seconds.
@@ -164,10 +166,10 @@ impl Comparison {
         if let Some(verdicts) = &verdicts {
             agent.note = strangers(verdicts);
         }
-        let all_healthy =
-            zone.plan(&zone.targets.iter().map(|target| (*target, Desired::Serve)).collect());
+        let all_healthy = zone.plan(&zone.all_healthy());
         let by_agent = verdicts.as_ref().map(|verdicts| {
-            let desired = verdicts.iter().filter_map(|(at, why)| Some((*at, why.desired()?)));
+            let below = zone.standby.below;
+            let desired = verdicts.iter().filter_map(|(at, why)| Some((*at, why.desired(below)?)));
             zone.plan(&desired.collect())
         });
         let verdicts = verdicts.unwrap_or_default();
@@ -232,12 +234,22 @@ impl<'a> Effect<'a> {
 
     fn future(&self, place: &(SetKey, IpAddr), there: bool, verdicts: &Verdicts) -> Future {
         let verdict = verdicts.get(&place.1).copied().unwrap_or(Why::Foreign);
-        let why = if self.held.contains(place) { Why::Floor } else { verdict };
+        let is_held = self.held.contains(place) && verdict != Why::Standby;
+        let why = if is_held { Why::Floor } else { verdict };
         Future { present: self.leaves(place, there), why }
     }
 }
 
 impl Compared<'_> {
+    /// Returns the desired states if all targets were healthy: no standby is needed then.
+    fn all_healthy(&self) -> BTreeMap<IpAddr, Desired> {
+        let targets = self.targets.iter().map(|target| (*target, Desired::Serve));
+        let standbys = self.standby.iter();
+        let below = self.standby.below;
+        let standbys = standbys.map(|(address, _)| (address, Desired::StandBy(below)));
+        targets.chain(standbys).collect()
+    }
+
     fn plan(&self, desired: &BTreeMap<IpAddr, Desired>) -> Plan {
         plan::plan(self.names, &self.listing.observed(), desired, self.floor)
     }

@@ -14,6 +14,7 @@ use super::text::render;
 use super::verdicts::{DesiredByAgent, tests::status};
 use crate::dns::{Attributes, Extra, Listing, Record, Route53Set, Routing};
 use crate::engine::plan::{Family, SetKey};
+use crate::settings::StandbyConfig;
 use crate::status::{AgentAddress, ClientError};
 
 fn ip(text: &str) -> IpAddr {
@@ -66,6 +67,7 @@ fn compare(listing: &Listing, floor: usize, asked: DesiredByAgent) -> Comparison
         provider: "Cloudflare",
         names: &names,
         targets: &targets,
+        standby: &StandbyConfig::default(),
         floor,
         listing,
         ttls: None,

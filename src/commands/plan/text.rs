@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::comparison::{Changes, ComparedRow, Comparison, LeftOut, PlannedChange, Set};
 use super::records::ComparedRecord;
-use super::verdicts::FailureReason;
+use super::verdicts::{FailureReason, Why};
 use crate::commands::printable;
 use crate::dns::providers::route53::preview::Sent;
 use crate::text::paint::{Paint, column_widths};
@@ -137,7 +137,10 @@ fn difference(basis: &str, changes: &Changes, floor: usize, paint: Paint, out: &
         let _ = writeln!(out, "{}", paint.red(&planned('-', change, duplicates(change))));
     }
     for change in held {
-        let stays = format!("stays: min_in_service is {floor}");
+        let stays = match change.why {
+            Some(Why::Standby) => "stays until others are back".to_owned(),
+            _ => format!("stays: min_in_service is {floor}"),
+        };
         let _ = writeln!(out, "{}", paint.yellow(&planned('!', change, Some(stays))));
     }
     for place in &changes.needs_memory {

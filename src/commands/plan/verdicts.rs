@@ -29,6 +29,10 @@ pub(super) enum Why {
     Up,
     /// The verdict: out of service.
     Down,
+    /// A standby in service: too few of the tiers before are.
+    Needed,
+    /// A standby that is not needed.
+    Standby,
     /// The operator has drained it.
     Drained,
     /// It should be withdrawn, but too few addresses would be left.
@@ -61,6 +65,8 @@ impl Why {
         match self {
             Self::Up => "up",
             Self::Down => "down",
+            Self::Needed => "needed",
+            Self::Standby => "standby",
             Self::Drained => "drained",
             Self::Floor => "floor",
             Self::Isolated => "isolated",
@@ -76,11 +82,13 @@ impl Why {
         }
     }
 
-    /// Returns the desired state of the address; `None` leaves it as it is.
-    pub(super) fn desired(self) -> Option<Desired> {
+    /// Returns the desired state of the address; `None` leaves it as it is. `below` is the number of
+    /// addresses in service that make standbys unneeded.
+    pub(super) fn desired(self, below: usize) -> Option<Desired> {
         match self {
-            Self::Up => Some(Desired::Serve),
+            Self::Up | Self::Needed => Some(Desired::Serve),
             Self::Down | Self::Asked => Some(Desired::Withdraw),
+            Self::Standby => Some(Desired::StandBy(below)),
             // The floor was checked when the drain was ordered.
             Self::Drained => Some(Desired::WithdrawAnyway),
             _ => None,
@@ -97,7 +105,9 @@ impl Why {
             (Some(Reason::Contested), ..) => Self::Contested,
             (Some(Reason::Alike), ..) => Self::Alike,
             (Some(Reason::Asked), _, false) => Self::Asked,
+            (_, Health::Up, true) if target.standby.is_some() => Self::Needed,
             (_, Health::Up, true) => Self::Up,
+            (_, Health::Up, false) if target.standby.is_some() => Self::Standby,
             (_, Health::Down, false) => Self::Down,
             (_, Health::AssumedUp, _) => Self::AssumedUp,
             (_, Health::Unknown, _) => Self::Unknown,
@@ -247,7 +257,7 @@ pub(super) mod tests {
         for (name, (health, in_service, reason, drained), word, state) in cases {
             let status = status(&[("192.0.2.10", health, in_service, reason, drained)]);
             let why = Why::of(&status.targets[0]);
-            assert_eq!((why.as_str(), why.desired()), (word, state), "{name}");
+            assert_eq!((why.as_str(), why.desired(1)), (word, state), "{name}");
             assert_eq!(serde_json::to_value(why).unwrap(), word, "{name}");
         }
     }

@@ -267,15 +267,19 @@ impl PublishedKeys {
 
     /// Warns about accepted values that may do harm. `zone` is the name of the zone.
     pub(crate) fn advise(&self, zone: &str, context: &mut SectionContext<'_>) {
-        self.advise_on_addresses(context);
+        Self::advise_on_addresses(self.ip_addresses.items(), context);
         self.advise_on_hostnames(zone, context);
         let why = "watched by another machine, it would be missed when this one fails";
         own::warn(self.ip_addresses.items(), |address| *address, why, context.report);
     }
 
-    fn advise_on_addresses(&self, context: &mut SectionContext<'_>) {
+    /// Warns about addresses that nobody outside reaches.
+    pub(crate) fn advise_on_addresses<'a>(
+        addresses: impl IntoIterator<Item = &'a At<IpAddr>>,
+        context: &mut SectionContext<'_>,
+    ) {
         let mut seen = HashSet::new();
-        for item in self.ip_addresses.items() {
+        for item in addresses {
             if !seen.insert(item.value) {
                 continue;
             }

@@ -105,6 +105,12 @@ impl CurrentOrders {
         self.desired_by(self.owner(place)?, place.1)
     }
 
+    /// Whether the address of a place is a standby there.
+    pub(super) fn is_standby(&self, place: &Placement) -> bool {
+        let order = self.owner(place).and_then(|owner| self.orders.get(&owner));
+        order.is_some_and(|order| order.standbys.contains(&place.1))
+    }
+
     /// Returns the floor of the set of a place.
     pub(super) fn floor(&self, place: &Placement) -> usize {
         let order = self.owner(place).and_then(|owner| self.orders.get(&owner));

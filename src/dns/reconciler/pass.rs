@@ -193,7 +193,8 @@ impl Reconciler {
         let mut plan = self.orders.plan(&observed, &postponed);
         let (orders, pending) = (&self.orders, &self.pending);
         let kept = plan.delete.extract_if(.., |place| {
-            orders.desired(place) == Some(Desired::Withdraw) && pending.is_kept(place, now)
+            let is_guarded = orders.desired(place).is_some_and(Desired::is_held_by_floor);
+            is_guarded && pending.is_kept(place, now)
         });
         plan.held.extend(kept);
         let repair = self.pending.repair(&observed, &plan, &self.orders, &postponed);

@@ -61,7 +61,16 @@ impl RecordMemory {
         for new in &changes.create {
             let place = (new.set.clone(), new.address);
             match self.records.get_mut(&place) {
-                Some(record) => has_changed |= record.came_back_as.take().is_some(),
+                Some(record) => {
+                    has_changed |= record.came_back_as.take().is_some();
+                    // A standby comes back with the settings of the record that it stands in for.
+                    if let Some(attributes) = &new.attributes
+                        && record.attributes != *attributes
+                    {
+                        record.attributes.clone_from(attributes);
+                        has_changed = true;
+                    }
+                }
                 None => has_changed |= self.add_pending(place),
             }
         }

@@ -33,7 +33,8 @@ impl Reconciler {
     ) -> Result<(), Interruption> {
         let orders = &self.orders;
         let surprises = self.uncertain.surprises(&listing.observed(), |place| {
-            orders.desired(place).map(|state| state == Desired::Serve)
+            let state = orders.desired(place).filter(|state| *state != Desired::Stay);
+            state.map(|state| state == Desired::Serve)
         });
         if self.shared {
             self.uncertain.recheck(surprises, now());

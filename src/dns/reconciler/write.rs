@@ -10,7 +10,7 @@ use super::pending_writes::{Applied, PendingWrite};
 use super::plan_parts::{self, in_force, without};
 use crate::dns::clock::now;
 use crate::dns::{
-    ChangeRequest, Listing, NewRecord, Permit, Placement, ProviderError, RecordChanges,
+    Attributes, ChangeRequest, Listing, NewRecord, Permit, Placement, ProviderError, RecordChanges,
 };
 use crate::engine::ids::TargetRef;
 use crate::engine::plan::{Desired, Family, Plan, SetKey};
@@ -132,7 +132,7 @@ impl Reconciler {
     /// Records the withdrawals that the operator did not command, for a repair of the floor.
     fn owe_withdrawals(&mut self, plan: &Plan) {
         for place in &plan.delete {
-            let is_owed = self.orders.desired(place) == Some(Desired::Withdraw);
+            let is_owed = self.orders.desired(place).is_some_and(Desired::is_held_by_floor);
             if is_owed && self.orders.floor(place) > 0 {
                 self.pending.owe(place.clone());
             }
@@ -143,7 +143,11 @@ impl Reconciler {
     fn record_changes(&self, plan: &Plan, listing: &Listing) -> RecordChanges {
         let mut changes = RecordChanges::default();
         for (set, address) in &plan.create {
-            let attributes = self.memory.recall(set, *address).cloned();
+            let place = (set.clone(), *address);
+            let inherited =
+                self.orders.is_standby(&place).then(|| self.inherited(set, plan, listing));
+            let remembered = self.memory.recall(set, *address).cloned();
+            let attributes = inherited.flatten().or(remembered);
             changes.create.push(NewRecord { set: set.clone(), address: *address, attributes });
         }
         for (set, address) in &plan.delete {
@@ -154,6 +158,23 @@ impl Reconciler {
             }
         }
         changes
+    }
+
+    /// Returns the settings for a standby that is created at a set: those of the record that it stands
+    /// in for, which leaves with the same change or has left before. Of several, the first one counts.
+    fn inherited(&self, set: &SetKey, plan: &Plan, listing: &Listing) -> Option<Attributes> {
+        let mut leaving = plan.delete.iter().filter(|place| place.0 == *set);
+        if let Some((_, address)) = leaving.find(|place| !self.orders.is_standby(place)) {
+            let mut records = listing.sets.get(set).into_iter().flatten();
+            return records.find(|it| it.address == *address)?.attributes.for_another_address();
+        }
+        let mut places = self.memory.places().into_iter();
+        let (_, left) = places.find(|place| {
+            place.0 == *set
+                && !self.orders.is_standby(place)
+                && self.memory.recall(&place.0, place.1).is_some()
+        })?;
+        self.memory.recall(set, left)?.for_another_address()
     }
 
     /// Returns the records to create at names without any address and without a remembered record.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::Service;
+use super::{Outside, Service};
 use crate::engine::action::Action;
 use crate::engine::context::Context;
 use crate::engine::drain::{Drain, DrainCommand, DrainRefusal};
@@ -28,12 +28,22 @@ impl Service {
     }
 
     /// Answers the commands that waited for a listing of the zone.
-    pub(in crate::engine) fn answer_waiting(&mut self, observed: &Observed, context: &mut Context) {
+    pub(in crate::engine) fn answer_waiting(
+        &mut self,
+        observed: &Observed,
+        outside: Outside<'_>,
+        context: &mut Context,
+    ) {
         for command in self.drains.take_awaiting() {
             // Targets with a withdrawal that is in progress, or was just requested, will be gone too.
             let mut left = observed.clone();
             let leaving = self.drains.all();
             left.without(|address| leaving.contains_key(address));
+            // Standbys that this makes needed go in with the same change.
+            let coming = self.standbys_after(command.target, outside, context);
+            for set in plan::record_sets(&self.settings.names, &coming) {
+                left.sets.entry(set).or_default().extend(&coming);
+            }
             let (names, floor) = (&self.settings.names, self.settings.floor);
             let broken = plan::floor_breaks(names, &left, command.target, floor);
             if broken.is_empty() {

@@ -45,12 +45,16 @@ impl Service {
             asked: its.asked,
             proven: its.proof.is_some(),
             agreement: outside.agreement(self, target, context),
+            standby: self.standing(target),
         })
     }
 
     /// Runs the decision pass: decides about every target with a relevant change.
     pub(in crate::engine) fn decide(&mut self, outside: Outside<'_>, context: &mut Context) {
         self.compare_answers(outside.health, context.now);
+        if self.has_standbys() {
+            self.decide_by_tier(outside, context);
+        }
         while let Some(id) = self.dirty.pop_first() {
             self.decide_on(id, outside, context);
         }
@@ -58,7 +62,7 @@ impl Service {
     }
 
     /// Decides about one target, and reports the changes.
-    fn decide_on(&mut self, id: TargetId, outside: Outside<'_>, context: &mut Context) {
+    pub(super) fn decide_on(&mut self, id: TargetId, outside: Outside<'_>, context: &mut Context) {
         let Some(address) = self.targets.get(id).map(|target| target.address) else { return };
         self.end_drain_in_time(address, context);
         let Some(target) = self.targets.get(id) else { return };
@@ -76,8 +80,14 @@ impl Service {
             target.verdict.unverified |= doubtful;
         }
         if let Ruling::Decide { verdict, agreeing, after } = &ruling {
-            let (verdict, after) = (*verdict, *after);
-            let judged = !opposed && its.health != Health::AssumedUp;
+            let (verdict, mut after) = (*verdict, *after);
+            let by_others = verdict.is_standing_by();
+            let judged = by_others || !opposed && its.health != Health::AssumedUp;
+            if let Some(target) = self.targets.get(id)
+                && (by_others || verdict.is_in_service() && self.tier(target) > 0)
+            {
+                after = self.turn_of_standby(target, verdict, after, context.now);
+            }
             let decision = Decision { verdict, agreeing, after, judged };
             self.adopt(id, decision, context);
             if self.targets.get(id).is_some_and(|target| !target.verdict.confirmed) {
@@ -126,6 +136,10 @@ impl Service {
             || verdict.unverified;
         if open || ordered || verdict.reason.is_some() {
             moments.extend(outside.agreement_lapses(self.target_ref(target.address), context));
+        }
+        if ordered && verdict.is_standing_by() {
+            let names = self.earlier(target).map(|it| self.target_ref(it.address));
+            moments.extend(names.filter_map(|name| outside.agreement_lapses(name, context)));
         }
         for moment in moments {
             context.schedule.add(moment, Item::Verdict(self.key(id)));
@@ -184,15 +198,23 @@ impl Service {
                 (Some(*reason), detail.clone())
             }
             _ if let Some(isolation) = outside.isolation
-                && its.missing =>
+                && its.missing
+                && !verdict.is_standing_by() =>
             {
                 (Some(Reason::Isolated), isolation.cause.as_str().into())
+            }
+            _ if let Some((reason, detail)) = self.refusal_of_standby(target, its.health) => {
+                (Some(reason), detail)
             }
             _ if !verdict.held.is_empty() => {
                 (Some(Reason::Floor), format!("still in service at {}", verdict.held.join(", ")))
             }
             _ if its.asked && !verdict.is_in_service() => (Some(Reason::Asked), String::new()),
-            _ if !verdict.is_in_service() && context.settings.dry_run && verdict.confirmed => {
+            _ if !verdict.is_in_service()
+                && !verdict.is_standing_by()
+                && context.settings.dry_run
+                && verdict.confirmed =>
+            {
                 (Some(Reason::DryRun), "nothing is written in dry-run".into())
             }
             _ => (None, String::new()),
@@ -202,7 +224,12 @@ impl Service {
 
 impl Outside<'_> {
     /// Evaluates the votes on a target. An agent without a cluster agrees with itself.
-    fn agreement(self, service: &Service, target: &Target, context: &Context) -> Agreement {
+    pub(super) fn agreement(
+        self,
+        service: &Service,
+        target: &Target,
+        context: &Context,
+    ) -> Agreement {
         let Some(cluster) = &context.settings.cluster else {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
@@ -217,7 +244,7 @@ impl Outside<'_> {
     }
 
     /// Whether enough other agents see the contrary to act on it.
-    fn is_opposed(self, name: TargetRef, its: TargetHealth, context: &Context) -> bool {
+    pub(super) fn is_opposed(self, name: TargetRef, its: TargetHealth, context: &Context) -> bool {
         let (Some(cluster), Some(own)) = (&context.settings.cluster, its.own_view()) else {
             return false;
         };

@@ -178,7 +178,10 @@ impl Orders {
         desired: BTreeMap<IpAddr, Desired>,
         resyncs: bool,
     ) -> Order {
-        self.in_hand.clone_from(&desired);
+        // An address that stays is only counted: nothing is ordered of it.
+        let mut ordered = desired.clone();
+        ordered.retain(|_, state| *state != Desired::Stay);
+        self.in_hand = ordered;
         self.recalled.clear();
         self.last = self.last.next();
         self.resync = resyncs.then_some(self.last);

@@ -36,6 +36,7 @@ impl Service {
             Verdict::InService => Desired::Serve,
             Verdict::Withdrawn(WithdrawalCause::Down | WithdrawalCause::Asked) => Desired::Withdraw,
             Verdict::Withdrawn(WithdrawalCause::Drained) => Desired::WithdrawAnyway,
+            Verdict::Withdrawn(WithdrawalCause::StandingBy) => self.desired_of_standby(),
         })
     }
 
@@ -196,6 +197,11 @@ impl Service {
         if all {
             desired.extend(self.decided_desired(outside, context));
         }
+        if desired.values().any(|state| matches!(state, Desired::StandBy(_))) {
+            for address in self.serving(outside, context) {
+                desired.entry(address).or_insert(Desired::Stay);
+            }
+        }
         desired
     }
 
@@ -237,8 +243,9 @@ impl Service {
     ) {
         let read_again = read_again || self.must_list_first(&desired, context);
         let (service, floor) = (self.id, self.settings.floor);
+        let standbys = self.settings.standby.tiers.keys().copied().collect();
         let order = self.orders.next_order(desired, resyncs);
-        let order = Order { service, floor, read_again, ..order };
+        let order = Order { service, floor, standbys, read_again, ..order };
         context.act(Action::Reconcile { zone: self.zone(), order });
     }
 

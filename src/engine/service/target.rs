@@ -7,7 +7,7 @@ use crate::engine::fact::Reason;
 use crate::engine::failed::FailedCheck;
 use crate::engine::ids::EndpointId;
 use crate::engine::moment::Moment;
-use crate::engine::types::{Health, Verdict};
+use crate::engine::types::{Health, Verdict, WithdrawalCause};
 
 /// A target of a service.
 #[derive(Debug)]
@@ -137,6 +137,13 @@ impl Target {
         self.notes.get_or_insert_default()
     }
 
+    /// Creates a standby, which is assumed to be out of DNS.
+    pub(super) fn standing_by(address: IpAddr, endpoints: Endpoints, now: Moment) -> Self {
+        let mut target = Self::new(address, endpoints, now);
+        target.verdict.verdict = Verdict::Withdrawn(WithdrawalCause::StandingBy);
+        target
+    }
+
     /// Whether its `health` calls for another verdict than the one in force.
     pub(super) fn differs(&self, health: Health) -> bool {
         match health {
@@ -151,6 +158,22 @@ impl VerdictState {
     /// Whether the target belongs in DNS.
     pub(in crate::engine) fn is_in_service(&self) -> bool {
         self.verdict.is_in_service()
+    }
+
+    /// Whether the target is a standby that is not needed.
+    pub(in crate::engine) fn is_standing_by(&self) -> bool {
+        self.verdict.is_standing_by()
+    }
+
+    /// Returns the time at which this agent may carry the verdict out, if that is not done yet.
+    pub(super) fn pending_at(&self) -> Option<Moment> {
+        (!self.confirmed).then_some(self.act_at)
+    }
+
+    /// Returns the time since which a verdict that is not carried out yet has been in force, if it is
+    /// the same as this one.
+    pub(super) fn pending_since(&self, verdict: Verdict) -> Option<Moment> {
+        (self.verdict == verdict && !self.confirmed).then_some(self.decided_at)
     }
 
     /// Whether other agents come before this one in rank. Their changes are then listed before this
@@ -180,7 +203,8 @@ impl VerdictState {
             // An agent that was restarted after a withdrawal restores the target here, and one that
             // saw the target down all along withdraws it after other agents had restored it.
             self.confirmed = false;
-            self.decided_at = if in_service { end_of_second(now) } else { now };
+            let can_wait = in_service || verdict.is_standing_by();
+            self.decided_at = if can_wait { end_of_second(now) } else { now };
             self.act_at = self.decided_at + after;
         } else if !self.confirmed {
             // The agents before this one in rank may have dropped out.
@@ -202,7 +226,6 @@ impl VerdictState {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::types::WithdrawalCause;
 
     const SECOND: Duration = Duration::from_secs(1);
     const OUT: Verdict = Verdict::Withdrawn(WithdrawalCause::Down);

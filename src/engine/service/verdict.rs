@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::alike::Likeness;
+use super::tiers::Need;
 use crate::engine::fact::Reason;
 use crate::engine::quorum::{self, Agreement};
 use crate::engine::types::{Health, IsolationCause, Verdict, WithdrawalCause};
@@ -28,6 +29,24 @@ pub(super) struct Inputs {
     pub(super) proven: bool,
     /// The result of the votes. An agent without peers agrees with itself.
     pub(super) agreement: Agreement,
+    /// Its place among the tiers, if it is a standby.
+    pub(super) standby: Option<TierStanding>,
+}
+
+/// The place of a standby among the tiers of its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TierStanding {
+    /// Whether its tier is needed.
+    pub(super) need: Need,
+    /// Whether it is in service by its verdict.
+    pub(super) in_service: bool,
+}
+
+impl TierStanding {
+    /// Whether a standby that is up stays out.
+    fn stays_out(self) -> bool {
+        self.need == Need::Undecided && !self.in_service
+    }
 }
 
 /// The ruling of the gate on one target.
@@ -47,8 +66,12 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
         let verdict = Verdict::Withdrawn(WithdrawalCause::Drained);
         return Ruling::Decide { verdict, agreeing: vec![], after: Duration::ZERO };
     }
+    if inputs.standby.is_some_and(|standing| standing.need == Need::Unneeded) {
+        return stand_by(&inputs.agreement);
+    }
     let verdict = match inputs.health {
         Health::AssumedUp => return Ruling::Keep,
+        Health::Up if inputs.standby.is_some_and(TierStanding::stays_out) => return Ruling::Keep,
         Health::Up => Verdict::InService,
         Health::Down if inputs.asked => Verdict::Withdrawn(WithdrawalCause::Asked),
         Health::Down => Verdict::Withdrawn(WithdrawalCause::Down),
@@ -87,6 +110,17 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
     }
 }
 
+/// Returns the verdict on a standby that is not needed. It rests on the health of others; the votes on
+/// the standby itself only say which agent comes first.
+fn stand_by(agreement: &Agreement) -> Ruling {
+    let after = match agreement {
+        Agreement::Agreed { rank, .. } => quorum::wait_of(*rank),
+        _ => Duration::ZERO,
+    };
+    let verdict = Verdict::Withdrawn(WithdrawalCause::StandingBy);
+    Ruling::Decide { verdict, agreeing: vec![], after }
+}
+
 fn list(peers: &[SocketAddr]) -> String {
     if peers.is_empty() {
         return "none".into();
@@ -117,6 +151,7 @@ mod tests {
             asked: false,
             proven: true,
             agreement,
+            standby: None,
         }
     }
 
@@ -168,6 +203,43 @@ mod tests {
             ("isolated", Inputs { isolation, ..alike() }, "isolated: no canary answers"),
             ("no evidence", Inputs { proven: false, ..alike() }, ALIKE),
             ("no quorum", Inputs { agreement: alone(), ..alike() }, ALIKE),
+        ];
+        for (name, inputs, want) in rows {
+            assert_eq!(in_words(&decide(&inputs)), want, "{name}");
+        }
+    }
+
+    fn standby(need: Need, in_service: bool, inputs: Inputs) -> Inputs {
+        Inputs { standby: Some(TierStanding { need, in_service }), ..inputs }
+    }
+
+    #[test]
+    fn a_standby_has_its_place_in_the_gate() {
+        use Need::{Needed, Undecided, Unneeded};
+        let isolation = Some(IsolationCause::NoCanary);
+        let (second, lonely) = (agreed(1), Inputs { agreement: alone(), ..up() });
+        let rows = [
+            ("needed", standby(Needed, false, up()), "in after 0 s"),
+            ("needed, and not seen yet", standby(Needed, false, assumed()), "keep"),
+            ("needed, and seen by no peer", standby(Needed, false, lonely.clone()), ALONE),
+            ("needed and down", standby(Needed, false, down()), "out after 0 s"),
+            ("needed, in, and down", standby(Needed, true, down()), "out after 0 s"),
+            ("perhaps needed", standby(Undecided, false, up()), "keep"),
+            ("perhaps needed, and in", standby(Undecided, true, up()), "in after 0 s"),
+            ("perhaps needed, in and down", standby(Undecided, true, down()), "out after 0 s"),
+            ("not needed", standby(Unneeded, true, up()), "out after 0 s"),
+            ("not needed, no peer sees it", standby(Unneeded, true, lonely), "out after 0 s"),
+            (
+                "not needed, second in rank",
+                standby(Unneeded, true, Inputs { agreement: second, ..up() }),
+                "out after 5 s",
+            ),
+            (
+                "not needed, isolated",
+                standby(Unneeded, true, Inputs { isolation, ..down() }),
+                "out after 0 s",
+            ),
+            ("drained", standby(Needed, true, Inputs { drained: true, ..up() }), "out after 0 s"),
         ];
         for (name, inputs, want) in rows {
             assert_eq!(in_words(&decide(&inputs)), want, "{name}");

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::service::{self, ParsedService};
@@ -11,12 +12,13 @@ use crate::config::in_force::ValueInForce;
 use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
 use crate::dns::account::Account;
-use crate::dns::providers::section::{BuiltProvider, ServiceRecords};
+use crate::dns::providers::section::{BuiltProvider, PublishedKeys, ServiceRecords};
 use crate::engine::plan::{SetKey, record_sets};
 use crate::settings::advice::{ServiceAdvice, SharedAdvice};
 use crate::settings::check_advice::CheckAdvice;
 use crate::settings::checks::{BuiltChecks, CheckLayers};
 use crate::settings::services::{NamedZone, ServiceConfig};
+use crate::settings::standby::{Primaries, StandbyConfig};
 use crate::settings::top::TopLevel;
 
 /// State while the services are built.
@@ -36,6 +38,8 @@ struct Layers<'a> {
     service: &'a ParsedService,
     checks: &'a BuiltChecks,
     floor: Field<usize>,
+    /// The default of `standby_below`.
+    standby_below: &'a Field<usize>,
     resync_interval: Field<std::time::Duration>,
 }
 
@@ -86,8 +90,10 @@ impl<'a> TablesBuilder<'a> {
         let domain = provider.settings.zone().to_owned();
         let records = records(service, provider);
         let names = service.published.owner_names(&domain, &mut inner);
-        let targets = service.published.targets(&mut inner);
+        let mut targets = service.published.targets(&mut inner);
         service.published.advise(&domain, &mut inner);
+        let standby = self.standby(service, &targets, &mut inner);
+        targets.extend(standby.iter().map(|(address, _)| address));
         self.warn_of_nearer_zone(service, &domain, &names, context.report);
         self.refuse_shared_sets(service, zone, record_sets(&names, &targets), context.report);
         let layers = CheckLayers {
@@ -102,6 +108,7 @@ impl<'a> TablesBuilder<'a> {
             service,
             checks: &checks,
             floor: service.min_in_service.over(&self.top.min_in_service),
+            standby_below: &self.top.standby_below,
             resync_interval: service.resync_interval.over(&self.top.resync_interval),
         };
         let built = ServiceConfig {
@@ -109,7 +116,9 @@ impl<'a> TablesBuilder<'a> {
             zone,
             checks: checks.checks.clone(),
             require: checks.require,
-            min_in_service: layers.floor.or(0),
+            // With standbys, DNS is left as it is once all are down.
+            min_in_service: layers.floor.or(0).max(usize::from(!standby.is_empty())),
+            standby,
             resync_interval: layers.resync_interval.value().copied(),
             records,
             places: layers.places(),
@@ -121,6 +130,27 @@ impl<'a> TablesBuilder<'a> {
         warnings.extend(CheckAdvice { service: &built, built: &checks }.list());
         self.advice.add(&built, warnings);
         self.built.push((built, service));
+    }
+
+    /// Builds the standbys of a service with these addresses in tier 0.
+    fn standby(
+        &self,
+        service: &ParsedService,
+        addresses: &[IpAddr],
+        inner: &mut SectionContext<'_>,
+    ) -> StandbyConfig {
+        PublishedKeys::advise_on_addresses(service.standby.items(), inner);
+        let [_, place] = service.published.places();
+        let primaries = Primaries { addresses, place: place.as_ref() };
+        let standby = service.standby.build(&self.top.standby_below, &primaries, inner.report);
+        if let Some(at) = service.min_in_service.over(&self.top.min_in_service).present()
+            && at.value == 0
+            && !standby.is_empty()
+        {
+            let what = "counts as 1 in a service with standbys: once all are down, DNS stays";
+            inner.report.warn_of(&at.spot, &at.shown, what);
+        }
+        standby
     }
 
     /// Warns about names that lie in a smaller zone of the file: resolvers are sent there.
@@ -247,6 +277,7 @@ impl Layers<'_> {
             ("resync_interval", self.resync_interval.spot()),
         ];
         let places = others.into_iter();
-        places.filter_map(|(key, place)| Some((key, place?.clone()))).collect()
+        let places = places.filter_map(|(key, place)| Some((key, place?.clone())));
+        places.chain(self.service.standby.places(self.standby_below)).collect()
     }
 }

@@ -11,6 +11,7 @@ use crate::config::section::SectionContext;
 use crate::dns::providers::section::PublishedKeys;
 use crate::settings::checks::{self, ChosenChecks};
 use crate::settings::pace_keys::PaceKeys;
+use crate::settings::standby::{self, ParsedStandby};
 use crate::settings::top::RESYNC;
 
 /// The name of the group.
@@ -35,6 +36,8 @@ pub(super) struct ParsedService {
     pub(super) pace: PaceKeys,
     /// The floor of its record sets.
     pub(super) min_in_service: Field<usize>,
+    /// The standbys of the service.
+    pub(super) standby: ParsedStandby,
     /// Interval at which DNS is compared and repaired.
     pub(super) resync_interval: Field<Duration>,
     /// Whether new records are proxied.
@@ -51,6 +54,8 @@ pub(super) fn group() -> TableGroup {
         Key::new("zone"),
         Key::new("hostnames"),
         Key::new("ip_addresses"),
+        standby::STANDBY,
+        standby::BELOW,
         checks::KEYS[0],
         checks::KEYS[1],
         checks::KEYS[2],
@@ -86,6 +91,7 @@ impl ParsedService {
         let published = PublishedKeys::parse(HOME, &mut values);
         let pace = PaceKeys::parse(HOME, &mut values);
         let min_in_service = values.one(HOME, "min_in_service", integer(0, 1000));
+        let standby = ParsedStandby::parse(HOME, &mut values);
         let resync_interval = values.one(HOME, "resync_interval", duration(RESYNC.0, RESYNC.1));
         let dns_proxied = values.one(HOME, "dns_proxied", truth);
         let ttl = values.one(HOME, "ttl", integer(0, i64::from(i32::MAX)));
@@ -99,6 +105,7 @@ impl ParsedService {
             published,
             pace,
             min_in_service,
+            standby,
             resync_interval,
             dns_proxied,
             ttl,

@@ -221,9 +221,15 @@ fn explanation(target: &Target, now: Time) -> String {
         (Some(drained), _) => drain(drained, now),
         (None, Some(reason)) => sentence(reason).to_owned(),
         (None, None) if target.health == Health::Unknown => unseen(target),
-        (None, None) => return limits(target),
+        (None, None) => return format!("{}{}", tier(target), limits(target)),
     };
-    format!("<small>{words}</small>{}", limits(target))
+    format!("<small>{words}</small>{}{}", tier(target), limits(target))
+}
+
+/// Returns the reason why a standby is published, or is not.
+fn tier(target: &Target) -> String {
+    let standby = target.standby.as_ref();
+    standby.map_or_else(String::new, |standby| format!("<small>{}</small>", text(&standby.why)))
 }
 
 /// Returns the note on a target that limits its answers.
@@ -264,6 +270,7 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::Drained => "taken out by hand",
         Reason::Asked => "it asked to be taken out",
         Reason::DryRun => "dry run writes nothing",
+        Reason::Standby => "a standby is needed and down, or others are not back yet",
     }
 }
 

@@ -7,13 +7,18 @@ use tracing::{error, info, warn};
 
 use super::list;
 use super::targets::{NameField, silence};
+use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Withdrawal, failed_in_words};
+use crate::engine::ids::{ServiceId, TargetRef};
 use crate::text::brief;
 
 /// Logs a line for each address of a change that the provider confirmed, or that dry-run left out.
-pub(super) fn applied(fact: &Fact, service: NameField<'_>) {
-    let Fact::Applied { withdrawn, restored, created, took, dry_run, .. } = fact else { return };
-    let change = AppliedChange { service, took: *took, dry_run: *dry_run };
+pub(super) fn applied(engine: &Engine, fact: &Fact, service: NameField<'_>) {
+    let Fact::Applied { service: id, withdrawn, restored, created, took, dry_run, .. } = fact
+    else {
+        return;
+    };
+    let change = AppliedChange { engine, id: *id, service, took: *took, dry_run: *dry_run };
     for (target, withdrawal) in withdrawn {
         change.withdrew(*target, withdrawal);
     }
@@ -27,6 +32,10 @@ pub(super) fn applied(fact: &Fact, service: NameField<'_>) {
 
 /// The common part of the lines about one change.
 struct AppliedChange<'a> {
+    /// The source of the reasons why standbys are published.
+    engine: &'a Engine,
+    /// The service of the addresses.
+    id: ServiceId,
     /// The name of the service, if services are named.
     service: NameField<'a>,
     /// Time from when the change was first desired to the confirmation.
@@ -36,6 +45,11 @@ struct AppliedChange<'a> {
 }
 
 impl AppliedChange<'_> {
+    /// Returns the reason for which a target is published or not, if it is a standby.
+    fn tier(&self, address: IpAddr) -> Option<String> {
+        self.engine.why_standby(TargetRef { service: self.id, address })
+    }
+
     fn withdrew(&self, target: IpAddr, withdrawal: &Withdrawal) {
         let (names, took, service) =
             (list(&withdrawal.names), brief(self.took), self.service.clone());
@@ -43,19 +57,21 @@ impl AppliedChange<'_> {
             (withdrawal.losses, withdrawal.by_hand, silence(withdrawal.silent_for));
         let asked = withdrawal.asked.then_some(true);
         let said = failed_in_words(&withdrawal.failed);
+        let standby = self.tier(target);
         if self.dry_run {
-            info!(%target, service, names, losses, silent_for, by_hand, asked, said, reason = "dry_run", "would withdraw");
+            info!(%target, service, names, standby, losses, silent_for, by_hand, asked, said, reason = "dry_run", "would withdraw");
         } else {
-            info!(%target, service, names, losses, silent_for, by_hand, asked, said, took, "withdrew");
+            info!(%target, service, names, standby, losses, silent_for, by_hand, asked, said, took, "withdrew");
         }
     }
 
     fn restored(&self, target: IpAddr, names: &[String]) {
         let (names, took, service) = (list(names), brief(self.took), self.service.clone());
+        let standby = self.tier(target);
         if self.dry_run {
-            info!(%target, service, names, reason = "dry_run", "would restore");
+            info!(%target, service, names, standby, reason = "dry_run", "would restore");
         } else {
-            info!(%target, service, names, took, "restored");
+            info!(%target, service, names, standby, took, "restored");
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal, failed_in_words};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
+use crate::engine::{StandbyView, TargetView};
 use crate::notify::{Notice, NoticeEvidence, NoticeKind, NoticeTarget};
 use crate::text::{brief, first_few};
 
@@ -56,6 +57,14 @@ impl NoticeDraft {
         self
     }
 
+    /// Adds the reason for which a standby is published or not.
+    fn why_standby(self, why: Option<String>) -> Self {
+        match why {
+            Some(why) => self.detail(why),
+            None => self,
+        }
+    }
+
     fn names(mut self, names: &[String]) -> Self {
         self.0.names = names.to_vec();
         self
@@ -83,13 +92,14 @@ pub(super) fn named(settings: &Settings, target: TargetRef) -> NoticeTarget {
     NoticeTarget { service, address: target.address }
 }
 
-/// Returns the notice that a target was withdrawn.
+/// Returns the notice that a target was withdrawn. `standby` says why a standby is published or not.
 pub(super) fn withdrawn(
     target: NoticeTarget,
     withdrawal: &Withdrawal,
+    standby: Option<String>,
     took: Duration,
 ) -> NoticeDraft {
-    let wanted = withdrawal.by_hand || withdrawal.asked;
+    let wanted = withdrawal.by_hand || withdrawal.asked || standby.is_some();
     let evidence = NoticeEvidence {
         losses: (!wanted).then_some(withdrawal.losses),
         replies: None,
@@ -98,7 +108,7 @@ pub(super) fn withdrawn(
         took: Some(took),
     };
     let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target]).names(&withdrawal.names);
-    let draft = draft.evidence(evidence);
+    let draft = draft.evidence(evidence).why_standby(standby);
     let draft = draft.failed(if withdrawal.by_hand { &[] } else { &withdrawal.failed });
     match (withdrawal.by_hand, withdrawal.asked) {
         (true, _) => draft.reason(Reason::Drained),
@@ -107,16 +117,19 @@ pub(super) fn withdrawn(
     }
 }
 
-/// Returns the notice that a target was restored; `replies` is the number of replies in a row.
+/// Returns the notice that a target was restored. `view` is the target now, if it is watched.
 pub(super) fn restored(
     target: NoticeTarget,
     names: &[String],
-    replies: Option<u32>,
+    view: Option<&TargetView>,
     took: Duration,
 ) -> NoticeDraft {
+    let replies = view.map(|view| view.replies);
+    let standby = view.and_then(|view| view.standby).map(StandbyView::in_words);
     let replies = replies.filter(|replies| *replies > 0);
     let evidence = NoticeEvidence { replies, took: Some(took), ..NoticeEvidence::default() };
-    NoticeDraft::new(NoticeKind::Restored).targets([target]).names(names).evidence(evidence)
+    let draft = NoticeDraft::new(NoticeKind::Restored).targets([target]).names(names);
+    draft.evidence(evidence).why_standby(standby)
 }
 
 /// Returns the notice that a target was added at names that held no address.
@@ -216,7 +229,7 @@ fn concerned(fact: &Fact) -> Vec<TargetRef> {
 /// Whether a refusal for this reason makes a notice of its own. Isolation concerns the whole agent, and
 /// targets that fail alike their whole service; drains and dry-run show in other notices.
 fn is_notified(reason: Reason) -> bool {
-    matches!(reason, Reason::NoQuorum | Reason::Contested | Reason::Floor)
+    matches!(reason, Reason::NoQuorum | Reason::Contested | Reason::Floor | Reason::Standby)
 }
 
 #[cfg(test)]

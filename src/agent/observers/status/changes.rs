@@ -32,14 +32,16 @@ struct ChangeEntry<'a> {
     failover: Option<Duration>,
 }
 
-/// Returns the entry for a withdrawal.
-fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
-    let wanted = withdrawal.by_hand || withdrawal.asked;
+/// Returns the entry for a withdrawal. `standby` says why a standby is published or not.
+fn withdrawal(withdrawal: &Withdrawal, standby: Option<String>) -> ChangeEntry<'_> {
+    let wanted = withdrawal.by_hand || withdrawal.asked || standby.is_some();
     let failover = withdrawal.silent_for.filter(|_| !wanted);
     let mut evidence = if withdrawal.by_hand {
         vec!["drained by operator".to_owned()]
     } else if withdrawal.asked {
         vec!["it asked to be taken out".to_owned()]
+    } else if let Some(why) = standby {
+        vec![why]
     } else {
         vec![format!("{} losses in a row", withdrawal.losses)]
     };
@@ -55,10 +57,10 @@ fn withdrawal(withdrawal: &Withdrawal) -> ChangeEntry<'_> {
     ChangeEntry { action, preposition, names: &withdrawal.names, evidence, failover }
 }
 
-/// Returns the entry for a restoration.
-fn restoration(names: &[String]) -> ChangeEntry<'_> {
-    let action = ["restore", "restored"];
-    ChangeEntry { action, preposition: "to", names, evidence: vec![], failover: None }
+/// Returns the entry for a restoration. `standby` says why a standby is published or not.
+fn restoration(names: &[String], standby: Option<String>) -> ChangeEntry<'_> {
+    let (action, evidence) = (["restore", "restored"], standby.into_iter().collect());
+    ChangeEntry { action, preposition: "to", names, evidence, failover: None }
 }
 
 /// Returns the entry for records at names that held no address.
@@ -77,11 +79,13 @@ impl StatusObserver {
         let (settings, at) = (engine.settings(), self.at());
         let (zone, service, took, dry_run) = (*zone, *service, *took, *dry_run);
         let change = ChangeContext { settings, service, zone, at, took, dry_run };
-        for (target, gone) in withdrawn {
-            self.record(&change, *target, &withdrawal(gone));
+        for (address, gone) in withdrawn {
+            let standby = engine.why_standby(TargetRef { service, address: *address });
+            self.record(&change, *address, &withdrawal(gone, standby));
         }
-        for (target, names) in restored {
-            self.record(&change, *target, &restoration(names));
+        for (address, names) in restored {
+            let standby = engine.why_standby(TargetRef { service, address: *address });
+            self.record(&change, *address, &restoration(names, standby));
         }
         for (target, names) in created {
             self.record(&change, *target, &creation(names));

@@ -81,6 +81,9 @@ pub(super) fn target_state(
         reason: view.reason,
         streak: streak(view.losses, view.replies),
         drained,
+        standby: view
+            .standby
+            .map(|standby| model::Standby { tier: standby.tier, why: standby.in_words() }),
     }
 }
 

@@ -28,6 +28,10 @@ impl World {
     /// orders contradict each other.
     pub(super) fn check_order(&mut self, agent: usize, order: &Order) {
         for (address, state) in &order.desired {
+            // These rest on the health of other addresses.
+            if matches!(state, Desired::StandBy(_) | Desired::Stay) {
+                continue;
+            }
             let up = *state == Desired::Serve;
             if let Some(why) = self.agents[agent].objection(*address, up, self.now) {
                 self.breaks(&format!("{agent} orders {state:?} {address}, but {why}"));
@@ -55,6 +59,9 @@ impl World {
     /// Checks a write when it is sent: its basis must hold at that moment.
     pub(super) fn check_write(&mut self, agent: usize, create: &[IpAddr], delete: &[IpAddr]) {
         for address in delete {
+            if matches!(self.desired(agent, *address), Some(Desired::StandBy(_))) {
+                continue;
+            }
             if self.desired(agent, *address) != Some(Desired::Withdraw) {
                 self.breaks(&format!(
                     "{agent} withdraws {address} on an order that was called back"

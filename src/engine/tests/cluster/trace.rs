@@ -206,6 +206,8 @@ fn desired_word(state: Desired) -> &'static str {
         Desired::Serve => "serve",
         Desired::Withdraw => "withdraw",
         Desired::WithdrawAnyway => "withdraw anyway",
+        Desired::StandBy(_) => "stand by",
+        Desired::Stay => "stay",
     }
 }
 

@@ -1,0 +1,73 @@
+//! Standbys in the status: targets that are published only while too few others are in service.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Health, Target};
+
+/// The place of a standby among the tiers of its service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standby {
+    /// Its tier, from 1 on.
+    pub tier: usize,
+    /// The reason why it is published or not: `tier 1, since 0 of 2 of tier 0 are in service`.
+    pub why: String,
+}
+
+impl Target {
+    /// Whether the target is a standby that is not needed, or is not put in for another reason. That
+    /// is normal.
+    pub(in crate::status) fn is_standing_by(&self) -> bool {
+        self.standby.is_some() && !self.in_service && self.drained.is_none()
+    }
+
+    /// Whether it is a standby out of service that could serve.
+    pub(in crate::status) fn stands_ready(&self) -> bool {
+        self.is_standing_by() && self.reason.is_none() && self.health != Health::Down
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::concern::{Concern, service};
+    use crate::status::model::Reason;
+    use crate::status::sample;
+
+    fn standby(health: Health, in_service: bool, reason: Option<Reason>, there: bool) -> Target {
+        let why = "tier 1, since 2 of 2 of tier 0 are in service".to_owned();
+        let mut target = sample::target("192.0.2.9");
+        target.records[0].present = Some(there);
+        Target { health, in_service, reason, standby: Some(Standby { tier: 1, why }), ..target }
+    }
+
+    #[test]
+    fn a_standby_that_is_up_and_out_is_fine_and_one_that_is_missing_is_not() {
+        use Health::{AssumedUp, Down, Unknown, Up};
+        let refused = Some(Reason::Standby);
+        let rows = [
+            ("ready", standby(Up, false, None, false), Concern::Fine, "standby", true),
+            ("new", standby(AssumedUp, false, None, false), Concern::Assumed, "standby", true),
+            ("in use", standby(Up, true, None, true), Concern::Fine, "yes", true),
+            ("down", standby(Down, false, None, false), Concern::Down, "standby", false),
+            ("not seen", standby(Unknown, false, None, false), Concern::Unknown, "standby", true),
+            (
+                "needed and down",
+                standby(Down, false, refused, false),
+                Concern::Down,
+                "no: standby",
+                false,
+            ),
+            (
+                "stays for others",
+                standby(Up, false, refused, true),
+                Concern::HeldOut,
+                "kept: standby",
+                false,
+            ),
+        ];
+        for (name, target, concern, words, serves) in rows {
+            assert_eq!(Concern::of(&target), concern, "{name}");
+            assert_eq!((service(&target).as_str(), target.serves()), (words, serves), "{name}");
+        }
+    }
+}
