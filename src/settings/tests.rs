@@ -1,6 +1,7 @@
 //! A provider and its section are one file and one line in the registry.
 
 mod services;
+mod standby;
 
 use std::path::Path;
 

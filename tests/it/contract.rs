@@ -13,6 +13,7 @@ mod fault_signal;
 pub(crate) mod faults;
 pub(crate) mod in_memory;
 pub(crate) mod property;
+pub(crate) mod standby;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -252,6 +253,11 @@ macro_rules! contract_suite {
             a_read_that_was_cut_off_is_no_empty_zone
             a_write_that_was_cut_off_before_it_was_done_is_done_later
             a_write_whose_answer_was_lost_is_in_force_and_not_confirmed
+        }
+        $crate::contract::contract_suite! { @async $harness, standby:
+            a_failover_and_its_way_back_are_whole_or_not_at_all_whatever_fails
+        }
+        $crate::contract::contract_suite! { @async $harness, faults:
             wrong_credentials_are_refused
             an_unknown_zone_is_refused
             a_provider_out_of_reach_is_unavailable

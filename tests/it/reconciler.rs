@@ -21,6 +21,7 @@ mod replacing;
 mod reports;
 mod retrying;
 mod services;
+mod standby;
 mod uncertain;
 
 use std::collections::BTreeMap;
@@ -55,7 +56,8 @@ fn short(name: &str, address: IpAddr) -> String {
     format!("{last}@{}", name.split('.').next().unwrap())
 }
 
-/// Parses desired states: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
+/// Parses desired states: `+1` serve, `-1` withdraw, `!1` withdraw anyway, `~1` stand by if one serves,
+/// `=1` stay.
 fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
     let state = |word: &str| {
         let (sign, last) = word.split_at(1);
@@ -63,7 +65,9 @@ fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
             "+" => Desired::Serve,
             "-" => Desired::Withdraw,
             "!" => Desired::WithdrawAnyway,
-            _ => panic!("{word} begins with neither + nor - nor !"),
+            "~" => Desired::StandBy(1),
+            "=" => Desired::Stay,
+            _ => panic!("{word} begins with none of + - ! ~ ="),
         };
         (ip(last.parse().unwrap()), state)
     };

@@ -10,6 +10,7 @@ mod dry_run;
 mod limits;
 mod reloads;
 mod scenario;
+mod standby;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

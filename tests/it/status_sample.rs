@@ -65,13 +65,13 @@ pub(crate) fn fine() -> TargetState {
         reason: None,
         streak: Streak { outcome: Outcome::Reply, count: 1_800 },
         drained: None,
+        standby: None,
     }
 }
 
 pub(crate) fn down(reason: Option<Reason>, in_service: bool) -> TargetState {
     let streak = Streak { outcome: Outcome::Loss, count: 310 };
-    let health = Health::Down;
-    TargetState { probe: None, health, judged: None, in_service, reason, streak, drained: None }
+    TargetState { health: Health::Down, in_service, reason, streak, ..fine() }
 }
 
 /// Returns twelve targets.

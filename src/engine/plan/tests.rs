@@ -20,7 +20,7 @@ fn lasts(entries: &[(SetKey, IpAddr)]) -> Vec<u8> {
     entries.iter().map(|(_, address)| last(address)).collect()
 }
 
-/// `desired`: `+1` serve, `-1` withdraw, `!1` withdraw anyway.
+/// `desired`: `+1` serve, `-1` withdraw, `!1` withdraw anyway, `~1` stand by if one serves, `=1` stay.
 fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
     let mut desired = BTreeMap::new();
     for word in words.split_whitespace() {
@@ -28,6 +28,8 @@ fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
         let state = match sign {
             "+" => Desired::Serve,
             "-" => Desired::Withdraw,
+            "~" => Desired::StandBy(1),
+            "=" => Desired::Stay,
             _ => Desired::WithdrawAnyway,
         };
         desired.insert(ip(last.parse().unwrap()), state);
@@ -58,6 +60,31 @@ fn a_plan_changes_the_ordered_addresses_and_nothing_else() {
         assert_eq!(lasts(&plan.delete), delete, "{name}: delete");
         assert_eq!(lasts(&plan.held), held, "{name}: held");
     }
+}
+
+#[test]
+fn a_standby_leaves_once_another_address_serves() {
+    type Row = (&'static str, &'static [u8], &'static str, usize, [&'static [u8]; 3]);
+    let cases: [Row; 9] = [
+        ("another comes with it", &[9], "+1 ~9", 1, [&[1], &[9], &[]]),
+        ("another is there", &[1, 9], "+1 ~9", 1, [&[], &[9], &[]]),
+        ("another is there and stays", &[1, 9], "=1 ~9", 1, [&[], &[9], &[]]),
+        ("the other is not there", &[2, 9], "=1 ~9", 1, [&[], &[], &[9]]),
+        ("the other one leaves", &[2, 9], "-2 ~9", 1, [&[], &[2], &[9]]),
+        ("nothing is known of the others", &[2, 9], "~9", 0, [&[], &[], &[9]]),
+        ("the floor needs it", &[1, 9], "=1 ~9", 2, [&[], &[], &[9]]),
+        ("a dead one leaves first", &[1, 2, 9], "=1 -2 ~9", 2, [&[], &[2], &[9]]),
+        ("it is not there", &[2], "=1 ~9", 1, [&[], &[], &[]]),
+    ];
+    for (name, there, words, floor, [create, delete, held]) in cases {
+        let plan = plan(&[NAME.into()], &set(there), &desired(words), floor);
+        assert_eq!(lasts(&plan.create), create, "{name}: create");
+        assert_eq!(lasts(&plan.delete), delete, "{name}: delete");
+        assert_eq!(lasts(&plan.held), held, "{name}: held");
+    }
+    let refused = BTreeSet::from([(key(), ip(1))]);
+    let plan = plan_without(&[NAME.into()], &set(&[9]), &desired("+1 ~9"), 1, &refused);
+    assert_eq!((lasts(&plan.delete), lasts(&plan.held)), (vec![], vec![9]), "it will not come");
 }
 
 #[test]

@@ -7,8 +7,8 @@
 //!   `processes`: start, death and suspension of a process; `worker`, `zone`, `provider`: the
 //!   reconciler and the provider; `chance`: reproducible random numbers
 //! - `agreement`: rows for one engine: the votes it receives, the actions it requests
-//! - `alike`, `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`, `several`: stories,
-//!   each with its claim
+//! - `alike`, `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`, `several`, `standby`:
+//!   stories, each with its claim
 //! - `runs`: the failures of the Go agents in the same situations
 //! - `claims`: the invariants of every schedule
 //! - `schedule`, `random`: thousands of random schedules, each from one seed
@@ -34,6 +34,7 @@ mod runs;
 mod schedule;
 mod services;
 mod several;
+mod standby;
 mod trace;
 mod worker;
 mod world;

@@ -15,4 +15,5 @@ mod reloads;
 mod reports;
 mod sharing;
 mod site;
+mod standby;
 mod zones;

@@ -8,7 +8,7 @@ use super::ASKED;
 use crate::lab;
 
 /// The names of the files.
-const EXAMPLES: [&str; 4] = ["services", "https", "exec", "nameservers"];
+const EXAMPLES: [&str; 5] = ["services", "https", "exec", "nameservers", "active-standby"];
 
 /// The program that the example of a command starts, in Debian's `monitoring-plugins-basic`.
 const PLUGIN: &str = "/usr/lib/nagios/plugins/check_smtp";

@@ -80,14 +80,15 @@ fn every_example_in_it_is_good_by_itself() {
         assert_eq!(super::read(&text).is_err(), lonely, "{bare}: {:?}", super::read(&text));
         examples += 1;
     }
-    assert_eq!(examples, 27, "examples found");
+    assert_eq!(examples, 28, "examples found");
 }
 
 #[test]
 fn all_examples_together_are_good_for_both_providers_and_both_kinds_of_probe() {
-    // `--type` wins over the checks, with a warning; `check` and `checks` exclude each other.
-    let checks = ["check = ", "checks = ", "require = "];
-    let text = with_examples(|_, bare| !checks.iter().any(|key| bare.starts_with(key)));
+    // `--type` wins over the checks, with a warning; `check` and `checks` exclude each other. Standbys
+    // belong to services.
+    let others = ["check = ", "checks = ", "require = ", "standby_below = "];
+    let text = with_examples(|_, bare| !others.iter().any(|key| bare.starts_with(key)));
     for asked in [ASKED, ON_ROUTE53] {
         for tcp in [false, true] {
             let config = read_with(&text, Asked { tcp: Some(tcp), ..asked }, &[]).unwrap();

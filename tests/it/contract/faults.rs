@@ -85,7 +85,7 @@ fn said_when<P: ProviderUnderTest>(retry_after: Option<Duration>, wait: Duration
 
 /// Runs `call` against a provider that hangs, without waiting in real time: after the request was
 /// received, only the caller's own clock can end the wait, so the clock is advanced.
-async fn without_waiting<T>(met: FaultSignal, call: impl Future<Output = T>) -> T {
+pub(super) async fn without_waiting<T>(met: FaultSignal, call: impl Future<Output = T>) -> T {
     let skip = async {
         met.wait().await;
         tokio::time::pause();

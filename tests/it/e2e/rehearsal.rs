@@ -9,6 +9,7 @@ use crate::fake_cloudflare::Entry;
 use crate::lab::{Lab, run, v4};
 
 const SHIPPED: &str = include_str!("../../../goavail.toml");
+const ACTIVE_STANDBY: &str = include_str!("../../../examples/active-standby.toml");
 
 /// Maximum time of the story in `docs/getting-started.md`, from its start to its end.
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
@@ -80,5 +81,31 @@ fn the_shipped_file_rehearses_a_withdrawal_and_a_return_within_half_a_minute() {
             eprintln!("the rehearsal took {took:?}");
             first(agent, &["dry-run could not read the zone and plans from the configuration"]);
         }
+    });
+}
+
+/// The example with a standby, offline: over with one change, and back with one change.
+#[test]
+fn the_example_with_a_standby_rehearses_the_way_over_and_back() {
+    run(|| {
+        let lab = Lab::with_agents(1);
+        lab.unplug(0);
+        let setup = Setup::new(ACTIVE_STANDBY, Within::Lab(lab.agent(0)));
+        let mut agent = setup.args(["monitor", "--rehearse", "127.0.0.2"]).start();
+        let (over, back) = ("since 0 of 1 of tier 0 are in service", "since 1 of 1 of tier 0 is");
+        let acts = [
+            &["rehearsal: ignoring its replies"][..],
+            &["target down", "target=127.0.0.2 ", "losses=3"],
+            &["would withdraw", "target=127.0.0.2 "],
+            &["would restore", "target=127.0.0.9 ", "www.example.com", over],
+            &["target up", "target=127.0.0.2 "],
+            &["would withdraw", "target=127.0.0.9 ", back],
+            &["would restore", "target=127.0.0.2 "],
+            &["rehearsal: complete"],
+        ];
+        for words in acts {
+            agent.wait_for(|line| line.has(words), HALF_A_MINUTE);
+        }
+        assert_eq!(count(&mut agent, &["refused to act"]) + count(&mut agent, &["ERROR"]), 0);
     });
 }

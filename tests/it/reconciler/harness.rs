@@ -117,6 +117,18 @@ impl Harness {
         self.place(Order { desired: desired(words), floor, read_again: true, ..Order::default() });
     }
 
+    /// Places an order in a service with one standby.
+    pub(super) fn order_of_standby(&self, words: &str, floor: usize, standby: IpAddr) {
+        let (desired, standbys) = (desired(words), [standby].into());
+        self.place(Order { desired, floor, standbys, ..Order::default() });
+    }
+
+    /// Places the same with a new listing.
+    pub(super) fn order_of_standby_with_listing(&self, words: &str, floor: usize, of: IpAddr) {
+        let (desired, standbys) = (desired(words), [of].into());
+        self.place(Order { desired, floor, standbys, read_again: true, ..Order::default() });
+    }
+
     fn place(&self, order: Order) {
         let number = self.orders.fetch_add(1, Ordering::Relaxed) + 1;
         let order = Order { number: number.into(), ..order };

@@ -208,6 +208,7 @@ async fn check(judged: &JudgedZone, newest: &str, floor: usize, by_hand: bool) {
                 Desired::Serve => there,
                 Desired::Withdraw => !there || left <= floor,
                 Desired::WithdrawAnyway => !there,
+                Desired::StandBy(_) | Desired::Stay => unreachable!("no test orders it"),
             };
             assert!(
                 right,

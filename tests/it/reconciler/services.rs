@@ -26,7 +26,7 @@ fn open(remote: &Remote) -> Harness {
 /// Places an order of a service.
 fn order(harness: &Harness, service: ServiceId, number: u64, words: &str, floor: usize) {
     let (number, desired) = (OrderNumber::from(number), desired(words));
-    let order = Order { service, number, desired, floor, read_again: false };
+    let order = Order { service, number, desired, floor, ..Order::default() };
     harness.mailbox.send_modify(|mailbox| mailbox.place(order));
 }
 

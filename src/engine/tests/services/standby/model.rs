@@ -1,0 +1,136 @@
+//! The engine against a model: which addresses are published in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::site::{Site, service, target};
+use super::{site, with_tiers};
+use crate::engine::tests::cluster::random::variable;
+use crate::engine::tests::world::ms;
+
+/// The state of an address in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Up,
+    Down,
+    Drained,
+}
+
+const STATES: [State; 3] = [State::Up, State::Down, State::Drained];
+
+/// The tiers of a service, and its guards.
+#[derive(Debug)]
+struct Scene<'a> {
+    /// The last bytes of the addresses of each tier.
+    tiers: &'a [&'a [u8]],
+    below: usize,
+    floor: usize,
+}
+
+/// The states of the addresses, by their last bytes.
+type States = BTreeMap<u8, State>;
+
+/// Returns the addresses that are in service: all of tier 0 that are up, and all that are up of each tier
+/// with fewer than `below` of the tiers before in service.
+fn in_service(scene: &Scene<'_>, states: &States) -> BTreeSet<u8> {
+    let mut serving = BTreeSet::new();
+    for (tier, addresses) in scene.tiers.iter().enumerate() {
+        if tier == 0 || serving.len() < scene.below {
+            serving.extend(addresses.iter().copied().filter(|at| states[at] == State::Up));
+        }
+    }
+    serving
+}
+
+/// Returns the objection to the published addresses, if there is one. Others stay for the floor alone,
+/// and only as many as it needs.
+fn objection(scene: &Scene<'_>, published: &[u8], states: &States) -> Option<String> {
+    let published: BTreeSet<u8> = published.iter().copied().collect();
+    let serving = in_service(scene, states);
+    let kept: BTreeSet<u8> = published.difference(&serving).copied().collect();
+    if !serving.is_subset(&published) {
+        return Some(format!("{serving:?} belong in"));
+    }
+    if kept.iter().any(|at| states[at] == State::Drained) {
+        return Some("a drained one stays".to_owned());
+    }
+    let is_for_floor = kept.is_empty() || published.len() <= scene.floor;
+    (!is_for_floor).then(|| format!("{kept:?} stay, and the floor does not need them"))
+}
+
+/// Puts the addresses into these states at once, and lets the engine follow.
+fn put(site: &mut Site, states: &States) {
+    for (at, state) in states {
+        let is_drained = site.drained(target(1, *at)).is_some();
+        match state {
+            State::Drained if !is_drained => site.drain(target(1, *at), None, true),
+            State::Drained => {}
+            _ if is_drained => site.undrain(target(1, *at)),
+            _ => {}
+        }
+        if *state == State::Down { site.dies(*at) } else { site.lives(*at) }
+    }
+    site.run_for(ms(25_000));
+}
+
+/// Returns the combination of states with this number.
+fn combination(all: &[u8], mut number: usize) -> States {
+    let mut states = States::new();
+    for at in all {
+        states.insert(*at, STATES[number % 3]);
+        number /= 3;
+    }
+    states
+}
+
+/// Plays a scene through these numbered combinations of states, one after the other.
+fn play(scene: &Scene<'_>, combinations: impl Iterator<Item = usize>) {
+    let mut settings = with_tiers(scene.tiers[0], &scene.tiers[1..], scene.below);
+    settings.services.get_mut(&service(1)).unwrap().floor = scene.floor;
+    let all = scene.tiers.concat();
+    let mut site = site(&settings);
+    site.run_until(ms(8_000));
+    for number in combinations {
+        let states = combination(&all, number);
+        put(&mut site, &states);
+        let published = site.published(1);
+        let objection = objection(scene, &published, &states);
+        assert_eq!(objection, None, "{scene:?} {states:?}: {published:?}");
+        site.ledger.clear();
+    }
+    site.assert_sound(&format!("{scene:?}"));
+}
+
+/// Returns numbers that step through all of `count`, in an order in which neighbours differ much.
+fn mixed(count: usize) -> impl Iterator<Item = usize> {
+    (0..count).map(move |nth| nth * 7_919 % count)
+}
+
+/// Every combination of states of two primaries and two standbys.
+#[test]
+fn the_engine_publishes_what_the_model_says() {
+    let arrangements: [&[&[u8]]; 3] = [&[&[1, 2], &[8, 9]], &[&[1, 2], &[8], &[9]], &[&[1], &[9]]];
+    for tiers in arrangements {
+        let count = 3_usize.pow(u32::try_from(tiers.concat().len()).unwrap());
+        for (below, floor) in [(1, 1), (2, 1), (1, 2)] {
+            play(&Scene { tiers, below, floor }, mixed(count));
+        }
+    }
+}
+
+/// The same of four primaries and three standbys: as many of the 2,187 combinations as
+/// `GOAVAIL_STANDBYS` says.
+#[test]
+fn the_engine_publishes_what_the_model_says_of_many() {
+    let wanted = variable("GOAVAIL_STANDBYS").unwrap_or(8);
+    let wanted = usize::try_from(wanted).unwrap();
+    let arrangements: [&[&[u8]]; 3] = [
+        &[&[1, 2, 3, 4], &[7, 8, 9]],
+        &[&[1, 2, 3, 4], &[7], &[8, 9]],
+        &[&[1, 2, 3, 4], &[7], &[8], &[9]],
+    ];
+    for tiers in arrangements {
+        for (below, floor) in [(1, 1), (2, 1), (3, 2), (4, 1), (1, 4)] {
+            play(&Scene { tiers, below, floor }, mixed(2_187).take(wanted));
+        }
+    }
+}
