@@ -75,7 +75,7 @@ def work(nth):
     while True:
         for place, target in enumerate(own):
             due = begun + turn + place / len(own)
-            if due > stop:
+            if max(due, time.monotonic()) > stop:
                 return
             time.sleep(max(0, due - time.monotonic()))
             connection.request("GET", f"/probe?module={module}&target={module}://{target}:{port}/")
