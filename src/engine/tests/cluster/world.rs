@@ -254,6 +254,10 @@ impl World {
             | Action::StoreDrains { .. } => {}
             Action::Report(fact) => {
                 self.note(|| format!("{agent}: {fact:?}"));
+                // Its vote changes with the same decision, after its orders.
+                if matches!(fact, Fact::Flipped { .. }) {
+                    self.mind_changed = self.now;
+                }
                 let fact = self.naming(agent).outer_fact(fact);
                 self.agents[agent].facts.push((self.now, fact));
             }
