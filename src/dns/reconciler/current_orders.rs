@@ -47,14 +47,25 @@ impl CurrentOrders {
     }
 
     /// Drops the addresses of a service's order that are done. The engine does not recall an order that
-    /// was confirmed, so nothing may be done about these addresses later.
+    /// was confirmed, so nothing may be done about these addresses later. While a standby has yet to
+    /// leave, those that serve stay in the order as they are: it leaves because of them.
     pub(super) fn keep_unfinished(
         &mut self,
         service: ServiceId,
         is_unfinished: impl Fn(&IpAddr) -> bool,
     ) {
         if let Some(order) = self.orders.get_mut(&service) {
-            order.desired.retain(|address, _| is_unfinished(address));
+            let standby_is_left = order.desired.iter().any(|(address, state)| {
+                matches!(state, Desired::StandBy(_)) && is_unfinished(address)
+            });
+            order.desired.retain(|address, state| {
+                if is_unfinished(address) {
+                    return true;
+                }
+                let serves = matches!(state, Desired::Serve | Desired::Stay);
+                *state = if serves { Desired::Stay } else { *state };
+                serves && standby_is_left
+            });
         }
     }
 
@@ -128,5 +139,32 @@ impl CurrentOrders {
             all.held.extend(plan.held);
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([192, 0, 2, last])
+    }
+
+    #[test]
+    fn what_serves_stays_in_an_order_until_its_standby_has_left() {
+        let names = ServiceNames::from([(ServiceId::default(), vec!["www.example.com".into()])]);
+        let desired =
+            [(ip(1), Desired::Serve), (ip(2), Desired::Withdraw), (ip(9), Desired::StandBy(1))];
+        let order = Order { desired: desired.into(), ..Order::default() };
+        for (unfinished, want) in [
+            (ip(9), vec![(ip(1), Desired::Stay), (ip(9), Desired::StandBy(1))]),
+            (ip(2), vec![(ip(2), Desired::Withdraw)]),
+        ] {
+            let mut orders = CurrentOrders::new(names.clone());
+            orders.replace([order.clone()]);
+            orders.keep_unfinished(ServiceId::default(), |address| *address == unfinished);
+            let left: Vec<_> = orders.iter().flat_map(|it| it.desired.clone()).collect();
+            assert_eq!(left, want);
+        }
     }
 }
