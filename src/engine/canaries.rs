@@ -263,7 +263,13 @@ mod tests {
         ProbeResult {
             endpoint: 7.into(),
             role: Role::Canary,
-            judged: Judged { seq: second.into(), sent: at(second), quick: false, outcome },
+            judged: Judged {
+                seq: second.into(),
+                sent: at(second),
+                quick: false,
+                outcome,
+                reported: None,
+            },
             rtt: None,
             error: None,
             other: None,

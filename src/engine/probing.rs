@@ -27,11 +27,6 @@ impl Engine {
 
     /// Handles the end of a probe.
     pub(super) fn answered(&mut self, probe: ProbeId, answer: Answer) {
-        if let Answer::TimedOut(reason) = &answer
-            && self.prober.awaits(probe)
-        {
-            self.health.set_last_error(probe.endpoint, reason.clone());
-        }
         let result = self.prober.answered(probe, answer, &mut self.context);
         if self.prober.is_target(probe.endpoint) {
             let reaches_none = self.prober.reaches_none();

@@ -37,7 +37,7 @@ impl HealthTracker {
         isolated: bool,
         context: &mut Context,
     ) -> Observation {
-        let (now, judged) = (context.now, result.judged);
+        let (now, judged) = (context.now, &result.judged);
         let Some(subject) = self.get_mut(result.endpoint) else { return Observation::default() };
         if let Some(rtt) = result.rtt {
             // The round trip measured by the prober may be a little longer than the time that has
@@ -46,13 +46,16 @@ impl HealthTracker {
             subject.last_error = None;
             subject.answered_well(judged.sent);
         }
-        if let Some(error) = &result.error {
-            subject.last_error = Some(error.clone());
-        }
         let lost = judged.outcome == Outcome::Loss;
         let up = subject.streaks.health() != Health::Down;
         if judged.outcome == Outcome::Fault || lost && judged.quick {
             return Observation::default();
+        }
+        if let Some(error) = &result.error {
+            subject.last_error = Some(error.clone());
+        } else if lost && matches!(subject.check.method, Method::Connect(_)) {
+            // An earlier one may have been refused, and this one has met silence.
+            subject.last_error = None;
         }
         let counts = lost && subject.streaks.record_loss(judged.sent);
         if let Some(other) = &result.other {

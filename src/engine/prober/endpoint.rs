@@ -14,6 +14,9 @@ use crate::engine::types::{Endpoint, Method, Pace};
 /// Time that a request has to report how far it came by its timeout.
 const REPORT_TIME: Duration = Duration::from_millis(20);
 
+/// The reason of the loss of a request that did not report one in time.
+const NO_ANSWER: &str = "no answer within the timeout";
+
 /// The purpose of an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Role {
@@ -87,6 +90,12 @@ impl Watched {
             Method::Echo | Method::Connect(_) => self.check.pace.timeout,
             Method::Request(_) => self.check.pace.timeout + REPORT_TIME,
         }
+    }
+
+    /// Returns the reason of a loss about which nothing was reported. Without it, a request that gets no
+    /// answer would be lost for the reason of an earlier loss.
+    pub(super) fn silence(&self) -> Option<&'static str> {
+        matches!(self.watch.endpoint.method, Method::Request(_)).then_some(NO_ANSWER)
     }
 
     /// Whether each of its probes holds a connection, and thus a descriptor.

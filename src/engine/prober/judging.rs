@@ -31,8 +31,12 @@ impl Prober {
         let timeout = watched.patience();
         let outcome = if tick.is_stall(timeout) { Outcome::Fault } else { Outcome::Loss };
         let mut results = Vec::new();
-        for judged in watched.watch.outstanding.expire(context.now, timeout, outcome) {
-            results.extend(self.result(id, judged, context));
+        let silence = watched.silence();
+        for mut judged in watched.watch.outstanding.expire(context.now, timeout, outcome) {
+            let reported = judged.reported.take().or_else(|| silence.map(str::to_owned));
+            let error = reported.filter(|_| outcome == Outcome::Loss);
+            let result = self.result(id, judged, context);
+            results.extend(result.map(|result| ProbeResult { error, ..result }));
         }
         Some(results)
     }
@@ -91,7 +95,12 @@ impl Prober {
             }
             // The probe has timed out. The next tick judges it, since a tick shows whether this
             // process ran.
-            Answer::Silence | Answer::TimedOut(_) => {
+            Answer::Silence => {
+                self.unanswered(probe, context);
+                None
+            }
+            Answer::TimedOut(reason) => {
+                watch.outstanding.report(seq, reason);
                 self.unanswered(probe, context);
                 None
             }
@@ -137,12 +146,6 @@ impl Prober {
         self.set_fault(id, None, context);
         self.suspect(id, false, context);
         Some(ProbeResult { rtt: Some(rtt), ..self.result(id, judged, context)? })
-    }
-
-    /// Whether a probe was sent and has not been judged.
-    pub(in crate::engine) fn awaits(&self, probe: ProbeId) -> bool {
-        let watched = self.endpoints.get(probe.endpoint).filter(|it| !it.ignored);
-        watched.is_some_and(|it| it.watch.outstanding.is_missed(probe.seq))
     }
 
     /// Handles a report that a probe may not have been delivered. Its reply may still come, so

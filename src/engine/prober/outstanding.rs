@@ -26,12 +26,12 @@ impl OutstandingProbe {
 
     fn judge(&mut self, outcome: Outcome) -> Judged {
         self.outcome = Some(outcome);
-        Judged { seq: self.seq, sent: self.sent, quick: self.quick, outcome }
+        Judged { seq: self.seq, sent: self.sent, quick: self.quick, outcome, reported: None }
     }
 }
 
 /// A probe that has been judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judged {
     /// The number of the probe.
     pub seq: ProbeSeq,
@@ -41,6 +41,8 @@ pub(crate) struct Judged {
     pub quick: bool,
     /// The outcome of the probe.
     pub outcome: Outcome,
+    /// The reason of its loss in words, if it has reported one before it timed out.
+    pub reported: Option<String>,
 }
 
 /// The outstanding probes of one endpoint, in the order of sending.
@@ -49,6 +51,8 @@ pub(crate) struct Outstanding {
     probes: VecDeque<OutstandingProbe>,
     /// The number of losses in a row since the current flow began.
     lost_on_flow: u8,
+    /// The reasons that probes which have not been judged have reported for their end.
+    reports: Vec<(ProbeSeq, String)>,
 }
 
 impl Outstanding {
@@ -95,8 +99,9 @@ impl Outstanding {
                 expired.push(probe.judge(outcome));
             }
         }
-        for judged in &expired {
+        for judged in &mut expired {
             self.count_on_flow(judged.outcome);
+            judged.reported = self.take_report(judged.seq);
         }
         expired
     }
@@ -110,7 +115,22 @@ impl Outstanding {
         }
         let judged = probe.judge(outcome);
         self.count_on_flow(outcome);
-        Some(judged)
+        let reported = self.take_report(seq);
+        Some(Judged { reported, ..judged })
+    }
+
+    /// Records why the probe numbered `seq` will be a loss once it has timed out.
+    pub(crate) fn report(&mut self, seq: ProbeSeq, reason: String) {
+        let is_open = self.find(seq).is_some_and(|found| self.probes[found].outcome.is_none());
+        if is_open {
+            self.reports.retain(|(reported, _)| *reported != seq);
+            self.reports.push((seq, reason));
+        }
+    }
+
+    fn take_report(&mut self, seq: ProbeSeq) -> Option<String> {
+        let found = self.reports.iter().position(|(reported, _)| *reported == seq)?;
+        Some(self.reports.swap_remove(found).1)
     }
 
     /// Whether the probe numbered `seq` was sent and has not been counted yet.
@@ -170,10 +190,29 @@ mod tests {
         assert_eq!(outstanding.take_judged(), [], "the earlier one is still out");
         let outcome = Outcome::Loss;
         let lost = outstanding.expire(at(500), TIMEOUT, outcome);
-        assert_eq!(lost, [Judged { seq: 7.into(), sent: at(0), quick: false, outcome }]);
+        let judged = Judged { seq: 7.into(), sent: at(0), quick: false, outcome, reported: None };
+        assert_eq!(lost, [judged]);
         assert_eq!(outstanding.take_judged(), [Outcome::Loss, Outcome::Reply]);
         assert_eq!(outstanding.take_judged(), []);
         assert_eq!(outstanding.judge(8.into(), Outcome::Reply), None, "gone");
+    }
+
+    #[test]
+    fn a_loss_has_the_report_of_its_own_probe_only() {
+        let mut outstanding = Outstanding::default();
+        for seq in [1_u64, 2, 3] {
+            outstanding.add(seq.into(), at(seq), false);
+        }
+        for (seq, reason) in [(2_u64, "no first byte"), (3, "no end"), (4, "never sent")] {
+            outstanding.report(seq.into(), reason.to_owned());
+        }
+        let replied = outstanding.judge(3.into(), Outcome::Reply).unwrap();
+        assert_eq!(replied.reported.as_deref(), Some("no end"));
+        outstanding.report(3.into(), "too late".to_owned());
+        let lost = outstanding.expire(at(600), TIMEOUT, Outcome::Loss);
+        let reported: Vec<_> = lost.iter().map(|judged| judged.reported.as_deref()).collect();
+        assert_eq!(reported, [None, Some("no first byte")]);
+        assert!(outstanding.reports.is_empty(), "nothing is kept");
     }
 
     #[test]

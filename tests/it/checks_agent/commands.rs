@@ -75,7 +75,7 @@ fn a_command_that_hangs_takes_its_address_out_and_leaves_nothing() {
     agent.nth(2, &["target confirmed up"]);
     let hung = address(2).to_string();
     std::fs::write(folder.path().join(&hung), "").unwrap();
-    agent.wait_for_words(&["target down", &hung]);
+    agent.wait_for_words(&["target down", &hung, "said=\"no "]);
     agent.wait_for_words(&["would withdraw", &hung]);
     std::fs::remove_file(folder.path().join(&hung)).unwrap();
     agent.wait_for_words(&["would restore", &hung]);

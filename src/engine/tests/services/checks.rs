@@ -145,7 +145,7 @@ fn a_loss_carries_the_reason_that_the_prober_gave() {
         (Answer::Failed(wrong), Some("then 503"), ms(420)),
         (Answer::Unreachable("refused".into()), Some("refused"), ms(420)),
         (Answer::TimedOut("no first byte".into()), Some("no first byte"), ms(1_500)),
-        (Answer::Silence, None, ms(1_500)),
+        (Answer::Silence, Some("no answer within the timeout"), ms(1_500)),
     ];
     for (answer, reason, within) in rows {
         let (settings, method) = with_request();

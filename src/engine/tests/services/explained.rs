@@ -88,7 +88,38 @@ fn any_of_several_checks_names_all_that_are_down_and_silence_is_a_reason() {
     site.run_for(ms(10_000));
     let words = failed(&site);
     assert_eq!(words.len(), 3, "{words:?}");
-    assert_eq!(words[1..], ["c1: no reply", "c2: no reply"]);
+    assert_eq!(words[1..], ["c1: no answer within the timeout", "c2: no reply"]);
+}
+
+/// A machine that answers wrongly first, or refuses, and is gone then.
+#[test]
+fn silence_has_not_the_reason_of_an_earlier_loss() {
+    let silent = "no answer within the timeout";
+    let rows = [
+        (request(1), wrong("503"), Answer::Silence, Some(silent)),
+        (request(1), wrong("503"), Answer::TimedOut("no first byte".into()), Some("no first byte")),
+        (request(1), Answer::Unreachable("refused".into()), Answer::Silence, Some(silent)),
+        (Method::Connect(25), Answer::Unreachable("refused".into()), Answer::Silence, None),
+    ];
+    for (method, first, then, want) in rows {
+        let check = CheckSettings { method, ..icmp() };
+        let mut site = confirmed(&with_service(no_services(), 1, 0, &[1, 2], check));
+        let endpoint = Endpoint { address: ip(1), method };
+        let begun = site.probes_of_endpoint(endpoint);
+        site.answers.insert(endpoint, first.clone());
+        site.ledger.changed.insert(ip(1), site.now);
+        while site.probes_of_endpoint(endpoint) == begun {
+            site.run_for(ms(1));
+        }
+        site.run_for(ms(50));
+        site.answers.insert(endpoint, then.clone());
+        site.run_for(ms(5_000));
+        let flip = site.ledger.facts.iter().find_map(|(_, fact)| match fact {
+            Fact::Flipped { to: Health::Down, last_error, .. } => Some(last_error.as_deref()),
+            _ => None,
+        });
+        assert_eq!(flip, Some(want), "{first:?}, {then:?}");
+    }
 }
 
 #[test]
