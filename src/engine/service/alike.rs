@@ -16,6 +16,7 @@ use crate::engine::fact::Fact;
 use crate::engine::health::{AnsweredRun, Answers, HealthTracker};
 use crate::engine::ids::{EndpointId, TargetId};
 use crate::engine::moment::Moment;
+use crate::engine::schedule::Item;
 use crate::engine::types::Health;
 
 /// The number of other targets that are probed sooner to learn whether they fail alike.
@@ -31,7 +32,7 @@ const GAP: Duration = Duration::from_millis(100);
 /// Whether a target that is down by wrong answers fails as all others do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SuspectState {
-    /// It was not compared yet.
+    /// It was not compared yet, or the others had no time to answer.
     Pending,
     /// No other target answered otherwise.
     Alike,
@@ -62,6 +63,8 @@ pub(super) struct AlikeTargets {
     due: bool,
     /// The earliest time of the next comparison of many targets.
     next: Option<Moment>,
+    /// The time by which the others will have had time to answer, if that is awaited.
+    awaited: Option<Moment>,
     /// Whether it was reported that targets fail alike.
     reported: bool,
     /// Whether a comparison changed since this was last taken. Votes change with it.
@@ -118,6 +121,14 @@ impl<'a> SeenAnswers<'a> {
         let mut others = self.wrong.iter().filter(|(kind, _)| !run.has(kind));
         covered(&self.good, run) > own_good || others.any(|(_, sent)| covered(sent, run) > 0)
     }
+
+    /// Whether a target other than the one with these `own` answers has failed during its run in a way
+    /// that the run has.
+    fn agree_with(&self, run: &AnsweredRun, own: &Answers) -> bool {
+        let own = own.newest_wrong().filter(|(sent, _)| run.covers(*sent)).map(|(_, kind)| kind);
+        let mut same = self.wrong.iter().filter(|(kind, _)| run.has(kind));
+        same.any(|(kind, sent)| covered(sent, run) > usize::from(own == Some(*kind)))
+    }
 }
 
 /// Returns the number of these moments, which are in order, that a run covers.
@@ -150,12 +161,13 @@ impl Service {
         let has_run = self.counted(target).any(|(_, id)| health.answered_run(id).is_some());
         let several = self.by_address.len() > 1;
         let suspect = several && has_run && its.health == Health::Down && !its.asked;
-        let before = self.alike.suspects.get(&id);
-        if !suspect {
-            self.forget_alike(id);
-        } else if before != Some(&SuspectState::Differs) {
-            self.alike.set(id, Some(SuspectState::Pending));
+        if suspect {
+            if !self.alike.suspects.contains_key(&id) {
+                self.alike.set(id, Some(SuspectState::Pending));
+            }
             self.alike.due = true;
+        } else {
+            self.forget_alike(id);
         }
     }
 
@@ -176,9 +188,11 @@ impl Service {
 
     /// Compares the targets that are down by wrong answers with all others, if an answer came since the
     /// last comparison. Marks those with another result.
-    pub(super) fn compare_answers(&mut self, health: &HealthTracker, now: Moment) {
+    pub(super) fn compare_answers(&mut self, health: &HealthTracker, context: &mut Context) {
+        let now = context.now;
         let early = self.by_address.len() > FEW && self.alike.next.is_some_and(|next| now < next);
-        if !self.alike.due || early {
+        let due = self.alike.due || self.alike.awaited.is_some_and(|at| at <= now);
+        if !due || early {
             return;
         }
         self.alike.due = false;
@@ -190,39 +204,69 @@ impl Service {
             })
             .collect();
         let mut news = Vec::new();
+        let mut first: Option<(Moment, TargetId)> = None;
         for (id, before) in &self.alike.suspects {
             let Some(target) = self.targets.get(*id) else { continue };
-            if *before != SuspectState::Differs {
-                let now = self.compared(target, &seen, health);
-                news.extend((now != *before).then_some((*id, now)));
+            if *before == SuspectState::Differs {
+                continue;
+            }
+            let (result, awaited) = self.compared(target, &seen, health);
+            let awaited = awaited.filter(|at| *before == SuspectState::Pending && now < *at);
+            if let Some(at) = awaited.filter(|_| result == SuspectState::Alike) {
+                first = first.into_iter().chain([(at, *id)]).min();
+            } else if result != *before {
+                news.push((*id, result));
             }
         }
         for (id, comparison) in news {
             self.alike.set(id, Some(comparison));
             self.mark(id);
         }
+        self.await_answers(first, context);
+    }
+
+    /// Compares again at this time, at which the others will have had time to answer for this target.
+    fn await_answers(&mut self, first: Option<(Moment, TargetId)>, context: &mut Context) {
+        let at = first.map(|(at, _)| at);
+        if std::mem::replace(&mut self.alike.awaited, at) != at
+            && let Some((at, id)) = first
+        {
+            context.schedule.add(at, Item::Verdict(self.key(id)));
+        }
     }
 
     /// Compares a target that is down with the answers of all targets. It fails alike if it would not be
-    /// down without the checks with a wrong answer that no other target contradicts.
+    /// down without the checks with a wrong answer that no other target contradicts. Returns also the
+    /// time by which others will have had time to answer, if none has failed as this one.
     fn compared(
         &self,
         target: &Target,
         seen: &[SeenAnswers<'_>],
         health: &HealthTracker,
-    ) -> SuspectState {
-        let (mut counted, mut justified) = (0_usize, 0);
+    ) -> (SuspectState, Option<Moment>) {
+        let (mut counted, mut justified, mut awaited) = (0_usize, 0, None);
         for (place, id) in self.counted(target) {
             counted += 1;
-            let contradicted = match (health.answered_run(id), health.answers(id), seen.get(place))
-            {
-                (Some(run), Some(own), Some(seen)) => seen.differ_from(run, own),
-                _ => true,
+            let answers = (health.answered_run(id), health.answers(id), seen.get(place));
+            let (Some(run), Some(own), Some(seen)) = answers else {
+                justified += usize::from(health.is_down(id));
+                continue;
             };
-            justified += usize::from(health.is_down(id) && contradicted);
+            if seen.differ_from(run, own) {
+                justified += usize::from(health.is_down(id));
+            } else if !seen.agree_with(run, own) {
+                awaited = awaited.max(Some(run.known + self.time_to_answer(place)));
+            }
         }
         let tolerated = counted.saturating_sub(self.settings.require.get());
-        if justified > tolerated { SuspectState::Differs } else { SuspectState::Alike }
+        let differs = justified > tolerated;
+        (if differs { SuspectState::Differs } else { SuspectState::Alike }, awaited)
+    }
+
+    /// Returns the time within which every target is probed by a check, and has answered.
+    fn time_to_answer(&self, place: usize) -> Duration {
+        let check = self.settings.checks.get(place);
+        check.map(|it| it.check.pace.interval + it.check.pace.timeout * 2).unwrap_or_default()
     }
 
     /// Returns whether comparisons have changed since the last call. Votes change with them.

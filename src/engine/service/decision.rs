@@ -51,7 +51,7 @@ impl Service {
 
     /// Runs the decision pass: decides about every target with a relevant change.
     pub(in crate::engine) fn decide(&mut self, outside: Outside<'_>, context: &mut Context) {
-        self.compare_answers(outside.health, context.now);
+        self.compare_answers(outside.health, context);
         if self.has_standbys() {
             self.decide_by_tier(outside, context);
         }

@@ -1,6 +1,8 @@
 //! Wrong answers: a deployment that breaks one target or all of them, and targets that ask to be taken
 //! out.
 
+use std::num::NonZeroU32;
+
 use super::site::*;
 use crate::engine::event::{Fact, Reason};
 use crate::engine::ids::RequestId;
@@ -139,6 +141,25 @@ fn a_deployment_that_breaks_one_of_three_targets_withdraws_it_without_delay() {
         let flipped = site.ledger.flips(service(1))[0].0;
         // A probe a second, and two more at the retry interval.
         assert!(flipped <= since + ms(1_000 + 2 * 200 + 20), "seed {seed}: {since:?} {flipped:?}");
+    }
+}
+
+/// The first target is found broken before a slow one has had time to answer anything since.
+#[test]
+fn a_broken_target_among_slow_ones_is_withdrawn_without_an_alarm() {
+    for (threshold, seed) in (1..=3).flat_map(|it| (0..ORDERS).map(move |seed| (it, seed))) {
+        let mut chance = Chance::new(seed);
+        let mut check = asked_by_request(&[1, 2, 3]);
+        let its = check.services.get_mut(&service(1)).unwrap();
+        its.checks[0].check.thresholds.failure = NonZeroU32::new(threshold).unwrap();
+        let mut site = confirmed(&check);
+        for last in [2, 3] {
+            site.slow.insert(ip(last), ms(480));
+        }
+        site.run_for(ms(5_000) + chance.between(0, 2_000));
+        answers(&mut site, 1, Some(status(503)));
+        site.run_for(ms(20_000));
+        assert_eq!((withdrawn(&site), alarms(&site)), (vec![1], 0), "{threshold}, seed {seed}");
     }
 }
 
