@@ -16,7 +16,6 @@ use super::types::{Endpoint, Health};
 use super::zone::Zone;
 
 /// One target as the agent sees it now.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetView {
     /// The service of the target.
@@ -47,9 +46,9 @@ pub struct TargetView {
     pub last_rtt: Option<Duration>,
     /// The time at which health or verdict last changed.
     pub since: Moment,
-    /// Whether the target does not answer at the retry pace, and is always probed at the ordinary
-    /// one.
-    pub limits: bool,
+    /// Present if the target does not answer at the retry pace, and is always probed at the ordinary
+    /// one: the longest time until its failure is noticed, by the slowest of its checks.
+    pub limits: Option<Duration>,
     /// The last error report about a lost probe, if no reply came since.
     pub last_error: Option<String>,
     /// The checks that made it go down, if it is down, and there are several or they give reasons.
@@ -224,7 +223,7 @@ impl Engine {
             replies: streaks.replies(),
             last_rtt: watch.last_rtt,
             since: target.since,
-            limits: watch.rate.limits,
+            limits: target.endpoints.iter().filter_map(|id| self.prober.noticed_after(id)).max(),
             last_error: subject.last_error().map(str::to_owned),
             failed: service.failed(target, &its, &self.health),
             drain: service.drains.get(target.address).cloned(),

@@ -209,7 +209,7 @@ impl Prober {
         finding: Finding,
         context: &Context,
     ) -> Option<Fact> {
-        let CheckSettings { pace, thresholds, .. } = *self.endpoints.get(id)?.check;
+        let pace = self.endpoints.get(id)?.pace();
         if let Some(count) = self.rehearsing.get_mut(&pace.retry_interval) {
             *count = count.saturating_sub(1);
         }
@@ -233,10 +233,17 @@ impl Prober {
         if rate.limits == limited {
             return None;
         }
+        let endpoint = watched.watch.endpoint;
+        Some(Fact::Limits { endpoint, noticed_after: self.noticed_after(id) })
+    }
+
+    /// Returns the longest time until the failure of an endpoint that limits its answers is noticed;
+    /// `None` if it answers at the retry pace.
+    pub(in crate::engine) fn noticed_after(&self, id: EndpointId) -> Option<Duration> {
+        let watched = self.endpoints.get(id).filter(|watched| watched.watch.rate.limits)?;
+        let CheckSettings { pace, thresholds, .. } = *watched.check;
         // The next loss may come an interval later, and all of them are an interval apart.
-        let noticed_after = interval.saturating_mul(thresholds.failure.get()) + pace.timeout;
-        let noticed_after = (!limited).then_some(noticed_after);
-        Some(Fact::Limits { endpoint: watched.watch.endpoint, noticed_after })
+        Some(pace.interval.saturating_mul(thresholds.failure.get()) + pace.timeout)
     }
 
     /// Recounts the endpoints that rehearse.

@@ -67,13 +67,13 @@ fn one_lost_reply_takes_no_target_out_that_answers_once_a_second() {
     world.lives(1);
     world.run_until(ms(50_000));
     assert_eq!(world.story(), ["1 limits", "1 Up"]);
-    assert!(world.view(1).limits);
+    assert!(world.view(1).limits.is_some());
     let sent = world.sent(ip(1)).into_iter().filter(|at| (20_500..25_000).contains(at));
     assert_eq!(sent.collect::<Vec<_>>(), [21_000, 22_000, 23_000, 24_000]);
     world.limit = None;
     world.run_until(ms(90_000));
     assert_eq!(world.story(), ["1 limits", "1 Up", "1 answers all"]);
-    assert!(!world.view(1).limits);
+    assert_eq!(world.view(1).limits, None);
 }
 
 /// Probed at the retry pace while a target is suspect, the canary would seem to be missing, and the

@@ -179,8 +179,14 @@ impl StatusObserver {
         if engine.is_canary(endpoint) {
             let canary = engine.settings().endpoint_name(endpoint);
             self.board.set_canary_limits(&canary, noticed_after);
-        } else if let Some(target) = self.by_endpoint.get(&endpoint) {
-            self.board.set_limits(*target, noticed_after);
+            return;
+        }
+        for (id, service) in &engine.settings().services {
+            let is_asked = service.checks.iter().any(|its| its.check.method == endpoint.method);
+            let target = TargetRef { service: *id, address: endpoint.address };
+            if is_asked && let Some(view) = engine.target_view(target) {
+                self.board.set_limits(target, view.limits);
+            }
         }
     }
 

@@ -131,6 +131,48 @@ fn all_checks_of_a_rehearsed_target_die() {
     assert_eq!(site.engine.endpoint_count(), 6, "it is shared again");
 }
 
+/// Runs for a minute in which these ports answer no probe that is sent within 900 ms after one that they
+/// have answered.
+fn ports_limit(site: &mut Site, ports: &[u16]) {
+    let endpoints =
+        ports.iter().map(|port| Endpoint { address: ip(1), method: Method::Connect(*port) });
+    let mut limited: Vec<_> =
+        endpoints.map(|it| (it, site.probes_of_endpoint(it), site.now)).collect();
+    let end = site.now + ms(60_000);
+    while site.now < end {
+        for (endpoint, sent, next) in &mut limited {
+            let all = site.probes_of_endpoint(*endpoint);
+            if *next <= site.now && all > std::mem::replace(sent, all) {
+                *next = site.now + ms(900);
+            }
+            *sent = all;
+            if *next <= site.now {
+                site.answers.remove(endpoint);
+            } else {
+                site.answers.insert(*endpoint, Answer::Silence);
+            }
+        }
+        site.run_for(ms(1));
+    }
+    for (endpoint, ..) in limited {
+        site.answers.remove(&endpoint);
+    }
+}
+
+#[test]
+fn a_target_limits_its_answers_as_long_as_one_of_its_checks_does() {
+    let mut site = Site::new(&three_checks(1));
+    let noticed_after = Some(ms(3 * 1_000 + 500));
+    for ports in [&[80, 25][..], &[80]] {
+        ports_limit(&mut site, ports);
+        let limits = site.engine.target_view(target(1, 1)).unwrap().limits;
+        assert_eq!(limits, noticed_after, "{ports:?}");
+    }
+    // Once known, it is asked again every hour.
+    site.run_for(ms(2 * 3_600_000));
+    assert_eq!(site.engine.target_view(target(1, 1)).unwrap().limits, None);
+}
+
 /// Returns a service with two machines that get a request.
 fn with_request() -> (Settings, Method) {
     let method = Method::Request(RequestId::from(7));
