@@ -36,8 +36,11 @@ impl CheckLine {
         } else if check.last_rtt_ms.is_some() {
             words.push(rtt(check.last_rtt_ms));
         }
-        words.extend(check.warning.as_ref().map(|warning| format!("warning: {warning}")));
-        words.extend(check.certificate_ends.map(|ends| certificate(ends, at)));
+        match &check.warning {
+            // About a certificate, it has the date.
+            Some(warning) => words.push(format!("warning: {warning}")),
+            None => words.extend(check.certificate_ends.map(|ends| certificate(ends, at))),
+        }
         if words.is_empty() {
             words.push(check.r#type.clone());
         }
@@ -104,7 +107,7 @@ mod tests {
         let down = check(Health::Down, (Loss, 12));
         let new = CheckStatus { last_rtt_ms: None, ..check(Health::AssumedUp, (Reply, 0)) };
         let ends = Some(sample::time(3_600 + 9 * 86_400 + 5));
-        let warning = Some("WARNING: 12 mails wait".to_owned());
+        let warning = Some("the certificate ends in 9 days (2026-12-01)".to_owned());
         let rows = [
             (up.clone(), "up", "512 replies", "2.31 ms"),
             (
@@ -133,7 +136,13 @@ mod tests {
                 CheckStatus { warning, certificate_ends: ends, ..up.clone() },
                 "up",
                 "512 replies",
-                "2.31 ms; warning: WARNING: 12 mails wait; certificate until 2026-12-01, 9 days",
+                "2.31 ms; warning: the certificate ends in 9 days (2026-12-01)",
+            ),
+            (
+                CheckStatus { certificate_ends: ends, ..up.clone() },
+                "up",
+                "512 replies",
+                "2.31 ms; certificate until 2026-12-01, 9 days",
             ),
             (
                 CheckStatus { certificate_ends: Some(sample::time(0)), ..up },

@@ -7,7 +7,7 @@ use crate::agent::ids::Ids;
 use crate::engine::TargetView;
 use crate::engine::event::Drain;
 use crate::engine::types::Health;
-use crate::settings::{Config, ServiceConfig};
+use crate::settings::Config;
 use crate::status::{ClockReading, ServiceSetup, Setup, TargetState, Time, ZoneSetup, model};
 use crate::text::first_few;
 
@@ -33,6 +33,7 @@ pub(super) fn setup(config: &Config, ids: &Ids, now: Time) -> Setup {
         domain: zone.provider.zone().to_owned(),
     });
     let zones: Vec<ZoneSetup> = zones.collect();
+    let checks = config.services.iter().flat_map(|service| &service.checks);
     Setup {
         agent: model::Agent {
             name: config.name.clone(),
@@ -40,7 +41,7 @@ pub(super) fn setup(config: &Config, ids: &Ids, now: Time) -> Setup {
             started_at: now,
             dry_run: config.dry_run,
             mode: if single { model::Mode::Single } else { model::Mode::Cluster },
-            r#type: distinct(config.services.iter().map(ServiceConfig::check_kind)),
+            r#type: distinct(checks.map(|check| check.method.word())),
             provider: distinct(zones.iter().map(|zone| zone.provider.as_str())),
             zone: distinct(zones.iter().map(|zone| zone.domain.as_str())),
             isolated: false,
