@@ -7,6 +7,7 @@
 mod commands;
 mod dns;
 mod https;
+mod renewal;
 mod seen;
 mod servers;
 

@@ -20,7 +20,7 @@ fn keys(port: u16, webhook: &str) -> String {
 }
 
 /// Returns the body of the answer to a request on the socket of an agent.
-fn get(agent: &Agent, path: &str) -> String {
+pub(super) fn get(agent: &Agent, path: &str) -> String {
     let mut socket = UnixStream::connect(agent.folder().join("control.sock")).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: goavail\r\nConnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).unwrap();
@@ -30,7 +30,7 @@ fn get(agent: &Agent, path: &str) -> String {
 }
 
 /// Waits until the status of the second address is as wanted. It is asked for again after each probe.
-fn until(agent: &mut Agent, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(super) fn until(agent: &mut Agent, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
         let status: Value = serde_json::from_str(&get(agent, "/status")).unwrap();
         if wanted(&status["targets"][1]) {

@@ -78,7 +78,18 @@ pub(super) struct Nginx {
 impl Nginx {
     /// Starts one with these hosts. A request for any other name meets the `stranger`.
     pub(super) fn start(stranger: &Identity, hosts: &[Host<'_>]) -> Self {
-        let (addresses, port) = loopback_addresses(3);
+        Self::at(loopback_addresses(3), stranger, hosts)
+    }
+
+    /// Ends it, and starts another one in its place. A reload is no choice: in its mode of one process
+    /// nginx answers nobody after it.
+    pub(super) fn restarted(self, stranger: &Identity, hosts: &[Host<'_>]) -> Self {
+        let Self { server, addresses, port } = self;
+        drop(server);
+        Self::at((addresses, port), stranger, hosts)
+    }
+
+    fn at((addresses, port): (Vec<IpAddr>, u16), stranger: &Identity, hosts: &[Host<'_>]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut servers = String::new();
         for (nth, address) in addresses.iter().enumerate() {
@@ -140,7 +151,7 @@ pub(super) fn haproxy(identity: &Identity) -> (Server, Vec<IpAddr>, u16) {
         (folder, "haproxy.cfg"),
         "",
     );
-    // It has no words for it.
+    // It says nowhere that it listens.
     for address in &addresses {
         while TcpStream::connect(SocketAddr::new(*address, port)).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(10));
