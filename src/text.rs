@@ -96,15 +96,18 @@ pub(crate) fn json(value: &impl Serialize) -> serde_json::Result<String> {
     Ok(escaped(serde_json::to_string(value)?))
 }
 
-/// Like [`json`], for a value that takes about this number of bytes.
+/// Like [`json`], written into an empty buffer.
 ///
 /// # Errors
 ///
 /// Fails as [`json`] does.
-pub(crate) fn json_of_about(value: &impl Serialize, bytes: usize) -> serde_json::Result<String> {
-    let mut out = Vec::with_capacity(bytes);
-    serde_json::to_writer(&mut out, value)?;
-    String::from_utf8(out).map(escaped).map_err(serde::ser::Error::custom)
+pub(crate) fn json_into(
+    mut buffer: Vec<u8>,
+    value: &impl Serialize,
+) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_writer(&mut buffer, value)?;
+    let text = String::from_utf8(buffer).map_err(serde::ser::Error::custom)?;
+    Ok(escaped(text).into_bytes())
 }
 
 /// Like [`json`], over several lines.

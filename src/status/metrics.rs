@@ -50,9 +50,9 @@ impl MetricsFormat {
     }
 }
 
-/// Encodes all metrics of `snapshot`.
-pub fn encode(snapshot: &Arc<Snapshot>, format: MetricsFormat) -> String {
-    let mut out = String::with_capacity(target_samples::bytes(snapshot));
+/// Encodes all metrics of `snapshot` at the end of `out`.
+pub fn encode(snapshot: &Arc<Snapshot>, format: MetricsFormat, mut out: String) -> String {
+    out.reserve(target_samples::bytes(snapshot));
     out.push_str(&encoded(snapshot, format, ScrapePart::Agent));
     target_samples::write(&mut out, snapshot, format);
     check_samples::write(&mut out, snapshot, format);

@@ -20,6 +20,9 @@ const MAX_AGE: Duration = Duration::from_secs(1);
 /// as many, the newest body is served although a newer snapshot exists.
 const MAX_REPLACED: usize = 2;
 
+/// The part of a body's length that its buffer may have to spare: an eighth.
+const SPARE: usize = 8;
+
 /// The bodies of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Rendering(Mutex<Bodies>);
@@ -39,13 +42,14 @@ struct Rendered {
 }
 
 impl Rendering {
-    /// Returns the body of `snapshot`, made by `make` unless it was made before. Blocks while another
-    /// thread makes one.
+    /// Returns the body of `snapshot`, made by `make` unless it was made before. `make` gets an empty
+    /// buffer, with room for the last body if nobody reads that any more: new memory for megabytes costs
+    /// as much as writing them. Blocks while another thread makes a body.
     pub(super) fn body(
         &self,
         snapshot: &Arc<Snapshot>,
         now: Instant,
-        make: impl FnOnce(&Arc<Snapshot>) -> Vec<u8>,
+        make: impl FnOnce(&Arc<Snapshot>, Vec<u8>) -> Vec<u8>,
     ) -> Bytes {
         // A panic in `make` leaves the bodies whole.
         let mut bodies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,11 +60,18 @@ impl Rendering {
         {
             return newest.body.clone();
         }
-        if let Some(before) = bodies.newest.take().filter(|before| !before.body.is_unique()) {
-            bodies.replaced.push(before.body);
+        let mut buffer = Vec::new();
+        if let Some(before) = bodies.newest.take() {
+            match before.body.try_into_mut() {
+                Ok(unread) => buffer = unread.into(),
+                Err(read) => bodies.replaced.push(read),
+            }
         }
-        let mut rendered = make(snapshot);
-        rendered.shrink_to_fit();
+        buffer.clear();
+        let mut rendered = make(snapshot, buffer);
+        if rendered.capacity() > rendered.len() + rendered.len() / SPARE {
+            rendered.shrink_to_fit();
+        }
         let body = Bytes::from(rendered);
         let snapshot = Arc::downgrade(snapshot);
         bodies.newest = Some(Rendered { snapshot, at: now, body: body.clone() });
@@ -107,9 +118,11 @@ mod tests {
 
         fn ask(&self, snapshot: &Arc<Snapshot>, after_ms: u64) -> Bytes {
             let now = self.began + Duration::from_millis(after_ms);
-            self.rendering.body(snapshot, now, |_| {
+            self.rendering.body(snapshot, now, |_, mut buffer| {
+                assert!(buffer.is_empty());
                 self.made.set(self.made.get() + 1);
-                vec![self.made.get(); 100]
+                buffer.resize(100, self.made.get());
+                buffer
             })
         }
     }
@@ -135,6 +148,19 @@ mod tests {
             "it contains the time since the last iteration"
         );
         assert_eq!(counted.ask(&counted.snapshot(), 1_001)[0], 3);
+    }
+
+    #[test]
+    fn a_body_that_nobody_reads_any_more_is_the_buffer_of_the_next_one() {
+        let counted = CountedRendering::new();
+        let first = counted.ask(&counted.snapshot(), 0);
+        let at = first.as_ptr();
+        let second = counted.ask(&counted.snapshot(), 0);
+        assert_ne!(second.as_ptr(), at, "it is still being read");
+        let at = second.as_ptr();
+        drop((first, second));
+        let third = counted.ask(&counted.snapshot(), 0);
+        assert_eq!((third.as_ptr(), third[0], third.len()), (at, 3, 100));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::metrics::{MetricsFormat, encode};
 use super::model::{Health, MAX_SILENCE, Reason, Status, Target};
 use super::page;
 use super::reader::Reader;
-use crate::text::{json, json_of_about};
+use crate::text::{json, json_into};
 
 /// Returns the routes that change nothing, for `[Status] listen`.
 pub fn read_only(reader: Reader) -> Router {
@@ -63,11 +63,12 @@ fn now() -> Instant {
 
 async fn status(State(reader): State<Reader>) -> Response {
     let silence_s = (reader.silence(now()).as_secs_f64() * 10.0).round() / 10.0;
-    let body = reader.renderings().status.body(&reader.snapshot(), now(), |snapshot| {
-        let status = Status { silence_s, ..snapshot.status_view() };
-        let written = json_of_about(&status, snapshot.status_bytes());
-        written.expect("a status has string keys only").into_bytes()
-    });
+    let body =
+        reader.renderings().status.body(&reader.snapshot(), now(), |snapshot, mut buffer| {
+            let status = Status { silence_s, ..snapshot.status_view() };
+            buffer.reserve(snapshot.status_bytes());
+            json_into(buffer, &status).expect("a status has string keys only")
+        });
     shared("application/json", body)
 }
 
@@ -78,8 +79,10 @@ async fn metrics(State(reader): State<Reader>, headers: HeaderMap) -> Response {
         MetricsFormat::Text => &reader.renderings().metrics,
         MetricsFormat::OpenMetrics => &reader.renderings().open_metrics,
     };
-    let body =
-        rendering.body(&reader.snapshot(), now(), |snapshot| encode(snapshot, format).into_bytes());
+    let body = rendering.body(&reader.snapshot(), now(), |snapshot, buffer| {
+        let buffer = String::from_utf8(buffer).unwrap_or_default();
+        encode(snapshot, format, buffer).into_bytes()
+    });
     shared(format.content_type(), body)
 }
 
@@ -102,7 +105,7 @@ async fn page(State(reader): State<Reader>, Query(query): Query<PageQuery>) -> R
         Some(_) => (&reader.renderings().whole_page, page::MOST_ROWS),
     };
     let silence_s = reader.silence(now()).as_secs_f64();
-    let body = rendering.body(&reader.snapshot(), now(), |snapshot| {
+    let body = rendering.body(&reader.snapshot(), now(), |snapshot, _| {
         let status = Status { silence_s, ..snapshot.status() };
         page::render(&status, &|target| snapshot.hour(target), shown).into_bytes()
     });

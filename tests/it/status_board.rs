@@ -105,7 +105,7 @@ fn targets_that_stay_keep_their_state_over_a_reload_and_the_others_are_gone() {
     assert_eq!((old.since, old.streak, old.loss_1m), (new.since, new.streak, new.loss_1m));
     let present: Vec<_> = new.records.iter().map(|record| record.present).collect();
     assert_eq!(present, [Some(false), None], "the name that stays is known, the new one is not");
-    let metrics = encode(&snapshot, MetricsFormat::Text);
+    let metrics = encode(&snapshot, MetricsFormat::Text, String::new());
     assert!(!metrics.contains("198.51.100.14"), "a removed target has no series");
     let lost = "goavail_probes_total{target=\"198.51.100.13\",outcome=\"loss\"} 310\n";
     assert!(metrics.contains(lost), "one that stays keeps its count");
@@ -117,7 +117,7 @@ fn an_isolated_agent_is_shown_as_isolated_with_its_cause_over_a_reload() {
     let shown = |board: &mut Board| {
         board.publish(end);
         let snapshot = board.reader().snapshot();
-        let metrics = encode(&snapshot, MetricsFormat::Text);
+        let metrics = encode(&snapshot, MetricsFormat::Text, String::new());
         let agent = serde_json::to_value(snapshot.status().agent).unwrap();
         let isolated = agent["isolated"].as_bool().unwrap();
         assert!(metrics.contains(&format!("goavail_isolated {}.0\n", u8::from(isolated))));
@@ -231,7 +231,7 @@ fn flips_verdicts_and_refusals_are_counted_once_each() {
         board.update(TargetRef::of_default(target), beginning.clock, facts);
     }
     board.publish(beginning);
-    let metrics = encode(&board.reader().snapshot(), MetricsFormat::Text);
+    let metrics = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
     for want in [
         "goavail_flips_total{target=\"198.51.100.10\",to=\"down\"} 2\n",
         "goavail_flips_total{target=\"198.51.100.10\",to=\"up\"} 1\n",

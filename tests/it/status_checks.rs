@@ -65,7 +65,7 @@ fn board() -> (Board, ClockReading) {
 }
 
 fn metrics(board: &Board) -> Vec<String> {
-    let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
+    let text = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
     let lines = text.lines().filter(|line| line.contains("check=") && !line.starts_with('#'));
     lines.map(str::to_owned).collect()
 }
@@ -161,7 +161,7 @@ fn a_target_whose_checks_are_no_longer_chosen_has_none() {
 fn a_file_without_chosen_checks_sees_no_new_family_and_no_new_field() {
     let (board, _) = sample_board();
     let snapshot = board.reader().snapshot();
-    let text = encode(&snapshot, MetricsFormat::OpenMetrics);
+    let text = encode(&snapshot, MetricsFormat::OpenMetrics, String::new());
     for family in ["goavail_check_up", "goavail_certificate", "goavail_probe_phase"] {
         assert!(!text.contains(family), "{family}");
     }
@@ -210,7 +210,7 @@ fn the_figures_of_several_checks_are_those_of_their_target_and_never_fall() {
     board.update(both, begun.clock, &down(None, false));
     board.update(both, begun.clock, &fine());
     board.publish(end);
-    let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
+    let text = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
     assert_eq!(["reply", "loss"].map(|outcome| count(&text, "www", outcome)), [2, 1]);
     assert_eq!(["reply", "loss"].map(|outcome| count(&text, "default", outcome)), [2, 0]);
     assert!(text.contains("goavail_probe_rtt_seconds_count 2\n"), "each reply once");

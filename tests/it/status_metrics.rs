@@ -183,7 +183,7 @@ pub(crate) fn assert_promised(text: &str, silent: &[&str]) -> Families {
 fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
     let (board, _) = sample_board();
     assert_promised(
-        &encode(&board.reader().snapshot(), MetricsFormat::Text),
+        &encode(&board.reader().snapshot(), MetricsFormat::Text, String::new()),
         &["goavail_target_evidence_age_seconds", "goavail_target_limits_replies"],
     );
 }
@@ -192,7 +192,7 @@ fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
 fn the_figures_are_those_of_the_status() {
     let (board, _) = sample_board();
     let snapshot = board.reader().snapshot();
-    let families = parse(&encode(&snapshot, MetricsFormat::Text));
+    let families = parse(&encode(&snapshot, MetricsFormat::Text, String::new()));
     let value = |name: &str, labels: &[(&str, &str)]| families.value(name, labels);
     for target in snapshot.status().targets {
         let address = target.address.to_string();
@@ -227,7 +227,7 @@ fn series_of_removed_targets_and_peers_disappear_and_an_unread_zone_has_none() {
     board.set_peers(Vec::new());
     board.set_observed(ZoneId::DEFAULT, None);
     board.publish(end);
-    let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
+    let text = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
     let families = parse(&text);
     assert!(!text.contains("198.51.100.11") && !text.contains("192.0.2.83"), "{text}");
     assert!(families.0["goavail_target_in_service"].1.is_empty(), "unknown is not absent");
@@ -247,7 +247,7 @@ fn an_unknown_value_is_null_in_the_status_and_absent_from_the_metrics() {
     let shown = status.targets.iter().find(|shown| shown.address == target).unwrap();
     let at = |name: &str| shown.records.iter().find(|record| record.name == name).unwrap();
     assert_eq!((at(name).present, at("api.example.com").present), (None, Some(false)));
-    let families = parse(&encode(&snapshot, MetricsFormat::Text));
+    let families = parse(&encode(&snapshot, MetricsFormat::Text, String::new()));
     let value = |name| {
         let labels = [("target", "198.51.100.10"), ("name", name)];
         families.value("goavail_target_in_service", &labels)
@@ -261,7 +261,8 @@ fn only_a_target_that_limits_its_replies_has_the_series_that_says_so() {
     let target = ip("198.51.100.10");
     let series = |board: &mut Board, end| {
         board.publish(end);
-        let families = parse(&encode(&board.reader().snapshot(), MetricsFormat::Text));
+        let families =
+            parse(&encode(&board.reader().snapshot(), MetricsFormat::Text, String::new()));
         families.value("goavail_target_limits_replies", &[("target", "198.51.100.10")])
     };
     board.set_limits(TargetRef::of_default(target), Some(Duration::from_secs(4)));
@@ -277,7 +278,7 @@ fn a_name_with_quotes_and_line_feeds_stays_one_label() {
     setup.agent.version = "1\"2\\3\n4".into();
     board.reload(setup, end);
     board.publish(end);
-    let families = parse(&encode(&board.reader().snapshot(), MetricsFormat::Text));
+    let families = parse(&encode(&board.reader().snapshot(), MetricsFormat::Text, String::new()));
     assert_eq!(families.value("goavail_build_info", &[("version", "1\"2\\3\n4")]), Some(1.0));
 }
 
@@ -329,7 +330,7 @@ fn prometheus_own_parsers_read_both_formats_and_agree_with_ours() {
     let Some(python) = python() else { return };
     let (board, _) = sample_board();
     let snapshot = board.reader().snapshot();
-    let ours = parse(&encode(&snapshot, MetricsFormat::Text));
+    let ours = parse(&encode(&snapshot, MetricsFormat::Text, String::new()));
     let samples: usize = ours.0.values().flat_map(|family| family.1.values()).map(Vec::len).sum();
     for (format, module) in [
         (MetricsFormat::Text, "prometheus_client.parser"),
@@ -337,7 +338,7 @@ fn prometheus_own_parsers_read_both_formats_and_agree_with_ours() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("metrics");
-        std::fs::write(&file, encode(&snapshot, format)).unwrap();
+        std::fs::write(&file, encode(&snapshot, format, String::new())).unwrap();
         let script = format!(
             "import sys\nfrom {module} import text_string_to_metric_families as parse\n\
              families = list(parse(open(sys.argv[1], newline='').read()))\n\

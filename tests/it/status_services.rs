@@ -132,7 +132,7 @@ fn metrics_have_the_service_and_the_zone_as_labels_only_if_the_file_names_them()
     let (mut board, end) = board();
     board.counters().set_dns_requests(ZoneId::from(2), "ok", 3);
     board.publish(end);
-    let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
+    let text = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
     for want in [
         "goavail_target_up{target=\"192.0.2.1\",service=\"www\"} 1.0\n",
         "goavail_target_up{target=\"192.0.2.1\",service=\"mx\"} 0.0\n",
@@ -145,7 +145,7 @@ fn metrics_have_the_service_and_the_zone_as_labels_only_if_the_file_names_them()
         assert!(text.contains(want), "{want} is not in\n{text}");
     }
     let (old, _) = crate::status_sample::sample_board();
-    let text = encode(&old.reader().snapshot(), MetricsFormat::Text);
+    let text = encode(&old.reader().snapshot(), MetricsFormat::Text, String::new());
     assert!(!text.contains("service=") && !text.contains("zone="), "{text}");
 }
 
@@ -164,7 +164,8 @@ fn a_removed_service_and_a_removed_zone_leave_nothing_behind() {
     without.zones.pop();
     board.reload(without, end);
     board.publish(end);
-    let (after, text) = (status(&board), encode(&board.reader().snapshot(), MetricsFormat::Text));
+    let (after, text) =
+        (status(&board), encode(&board.reader().snapshot(), MetricsFormat::Text, String::new()));
     let failing: Vec<_> = after.failing.iter().map(|failure| failure.what.as_str()).collect();
     assert_eq!(failing, ["keep DNS in step in main"]);
     assert!(after.targets.iter().all(|target| target.service != "mx"));
@@ -199,7 +200,7 @@ fn services_that_no_longer_share_a_probe_go_on_with_figures_of_their_own() {
     let status = status(&board);
     let shown: Vec<_> = status.targets.iter().map(|target| target.last_rtt_ms).collect();
     assert_eq!((shown[0], shown[2]), (Some(7.0), Some(3.0)));
-    let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
+    let text = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
     let count = "goavail_probes_total{target=\"192.0.2.1\",outcome=\"reply\",service=\"api\"} 2\n";
     assert!(text.contains(count), "the count of the shared probe is continued: {text}");
 }
@@ -349,7 +350,7 @@ async fn twenty_thousand_targets_are_published_and_shown_in_passing() {
         board.publish(now);
     });
     let snapshot = board.reader().snapshot();
-    let metrics = least(|| drop(encode(&snapshot, MetricsFormat::Text)));
+    let metrics = least(|| drop(encode(&snapshot, MetricsFormat::Text, String::new())));
     let began = clock();
     let (_, body) = answers(&board, &["/status"]).await.remove(0);
     let json = began.elapsed();

@@ -24,7 +24,7 @@ fn a_standby_is_counted_apart_and_its_metric_is_there_for_its_service_alone() {
         let of: Vec<_> =
             status.services.iter().map(|it| (it.in_service, it.of, it.standby_in)).collect();
         assert_eq!(of, [(1, 1, Some(usize::from(is_in))), (1, 1, None), (1, 2, None)]);
-        let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
+        let text = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
         let count = if is_in { "1.0" } else { "0.0" };
         assert!(
             text.contains(&format!("goavail_standby_in{{service=\"www\"}} {count}\n")),
@@ -37,7 +37,7 @@ fn a_standby_is_counted_apart_and_its_metric_is_there_for_its_service_alone() {
         assert!(text.contains(to_down), "it is out at the start without a verdict: {text}");
     }
     let (board, _) = board();
-    let text = encode(&board.reader().snapshot(), MetricsFormat::Text);
+    let text = encode(&board.reader().snapshot(), MetricsFormat::Text, String::new());
     assert!(!text.contains("standby"), "{text}");
     let json = serde_json::to_value(status(&board)).unwrap();
     assert!(json["services"][0].get("standby_in").is_none());
