@@ -10,6 +10,7 @@ mod check_advice;
 mod checks;
 mod describe;
 mod expanded;
+mod max_out;
 mod network;
 mod pace;
 mod pace_keys;

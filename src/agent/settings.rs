@@ -27,6 +27,7 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
             checks: service.checks.iter().map(|its| checked(its, ids)).collect(),
             require: NonZeroUsize::new(service.require).unwrap_or(NonZeroUsize::MIN),
             floor: service.min_in_service,
+            max_out: service.most_out(),
             standby: standby(&service.standby),
             resync_interval: service.resync_interval,
         };

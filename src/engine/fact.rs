@@ -338,11 +338,13 @@ pub enum Reason {
     DryRun,
     /// A standby is needed and does not answer, or has to stay until others are in DNS.
     Standby,
+    /// As many addresses of the service are out for their health as may be.
+    MaxOut,
 }
 
 impl Reason {
     /// All reasons, in the order of their variants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Isolated,
         Self::NoQuorum,
         Self::Contested,
@@ -352,6 +354,7 @@ impl Reason {
         Self::Asked,
         Self::DryRun,
         Self::Standby,
+        Self::MaxOut,
     ];
 
     /// Returns the word for the reason.
@@ -366,6 +369,7 @@ impl Reason {
             Self::Asked => "asked",
             Self::DryRun => "dry_run",
             Self::Standby => "standby",
+            Self::MaxOut => "max_out",
         }
     }
 }

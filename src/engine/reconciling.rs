@@ -28,9 +28,10 @@ impl Engine {
             if !service.has_work() {
                 continue;
             }
-            let zone = self.zones.get(&service.zone());
-            let stale = zone.is_none_or(|zone| zone.is_stale(now));
-            let outside = Outside { isolation, health: &self.health, peers: &self.peers };
+            let Some(zone) = self.zones.get(&service.zone()) else { continue };
+            let (stale, listing) = (zone.is_stale(now), zone.last_listing());
+            let (health, peers) = (&self.health, &self.peers);
+            let outside = Outside { isolation, health, peers, listing };
             // A service with changes that have to wait is looked at again with the next event.
             let mut alike_changed = false;
             self.services.pass(id, |service| {
@@ -63,7 +64,10 @@ impl Engine {
             DnsReport::Confirmed { service, number, desired, held, open } => {
                 self.provider_recovered(id);
                 let isolation = self.canaries.isolation();
-                let outside = Outside { isolation, health: &self.health, peers: &self.peers };
+                let Some(zone) = self.zones.get(&id) else { return };
+                let listing = zone.last_listing();
+                let (health, peers) = (&self.health, &self.peers);
+                let outside = Outside { isolation, health, peers, listing };
                 let Some(service) = self.services.get_mut(service) else { return };
                 if service.orders.carried_out(number) {
                     let confirmation = ConfirmedOrder { desired, held, open };
@@ -97,6 +101,7 @@ impl Engine {
     fn listed(&mut self, id: ZoneId, observed: Observed) {
         let now = self.context.now;
         let Some(zone) = self.zones.get_mut(&id) else { return };
+        let was_whole = zone.last_listing().observed.is_some();
         let before = zone.listed(observed, now);
         // Sets that can be read and edited again are compared with the verdicts.
         let fit: Vec<_> = zone.recovered_families(&before).into_iter().collect();
@@ -111,8 +116,10 @@ impl Engine {
         }
         let Some(zone) = self.zones.get(&id) else { return };
         let isolation = self.canaries.isolation();
-        let outside = Outside { isolation, health: &self.health, peers: &self.peers };
+        let (health, peers, listing) = (&self.health, &self.peers, zone.last_listing());
+        let outside = Outside { isolation, health, peers, listing };
         for service in self.services.in_zone_mut(id) {
+            service.review_listing(was_whole.then_some(&before), zone.observed());
             service.answer_waiting(zone.observed(), outside, &mut self.context);
         }
     }

@@ -3,7 +3,7 @@
 //! Events mark the affected targets; at the end of each event, `Service::decide` decides about all
 //! marked ones. One file a concept: `alike` wrong answers that all targets give, `news` the changes of health, `unseen` those of
 //! targets that cannot be asked, `failing` the reasons of failures, `decision` the pass, `verdict` the
-//! gate with its ordered questions, `tiers` and `standby` the addresses that are published only while
+//! gate with its ordered questions, `max_out` and `out_places` the number of targets that may be out, `tiers` and `standby` the addresses that are published only while
 //! too few others are, `target` the verdict in force, `drains` the targets that the
 //! operator took out, `commands` the operator's commands, `rehearsal` a target that is treated as dead
 //! on demand, `publication` the desired contents of DNS, `orders` the orders to the reconciler.
@@ -13,8 +13,10 @@ mod commands;
 mod decision;
 mod drains;
 mod failing;
+mod max_out;
 mod news;
 mod orders;
+mod out_places;
 mod publication;
 mod rehearsal;
 mod standby;
@@ -35,8 +37,9 @@ use super::schedule::Item;
 use super::settings::ServiceSettings;
 use super::slab::Slab;
 use alike::AlikeTargets;
-pub(super) use decision::Outside;
+pub(super) use decision::{LastListing, Outside};
 pub(super) use drains::Drains;
+use max_out::OutTargets;
 pub(super) use news::EndpointFlip;
 use orders::Orders;
 pub(super) use publication::ConfirmedOrder;
@@ -63,6 +66,8 @@ pub(super) struct Service {
     alike: AlikeTargets,
     /// Whether the standbys of each tier are needed.
     needs: Needs,
+    /// The targets that are out for their health, or are to go.
+    out: OutTargets,
     /// The targets with a change that the gate has to look at.
     dirty: BTreeSet<TargetId>,
     /// The time at which all verdicts are compared with the zone next, if ever.
@@ -84,6 +89,7 @@ impl Service {
             rehearsals: BTreeMap::new(),
             alike: AlikeTargets::default(),
             needs: Needs::default(),
+            out: OutTargets::default(),
             dirty: BTreeSet::new(),
             next_resync: None,
             resync_due: false,

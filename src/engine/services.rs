@@ -138,6 +138,7 @@ impl Services {
             let keep: BTreeSet<IpAddr> = its.targets.iter().copied().collect();
             gone.extend(service.retain(&keep));
             service.settings = its.clone();
+            service.forget_out();
             service.reserve(keep.len());
             self.target_count += keep.len();
         }

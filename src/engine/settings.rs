@@ -84,6 +84,8 @@ pub struct ServiceSettings {
     pub require: NonZeroUsize,
     /// The fewest addresses that stay in a record set.
     pub floor: usize,
+    /// The most targets that may be out for their health at once, standbys not counted; `None` for all.
+    pub max_out: Option<usize>,
     /// The tiers of the addresses that are published only while too few others are.
     pub standby: StandbySettings,
     /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
@@ -177,6 +179,7 @@ impl ServiceSettings {
             checks: vec![ServiceCheck::default()],
             require: NonZeroUsize::MIN,
             floor: 0,
+            max_out: None,
             standby: StandbySettings::default(),
             resync_interval: None,
         }

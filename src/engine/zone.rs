@@ -7,6 +7,7 @@ use super::fact::Fact;
 use super::ids::ZoneId;
 use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
+use super::service::LastListing;
 
 /// The minimum time between two requests to list the zone in advance.
 const PREPARE_EVERY: Duration = Duration::from_secs(30);
@@ -21,6 +22,8 @@ pub(super) struct Zone {
     pub(super) id: ZoneId,
     /// The last listing of the zone.
     observed: Observed,
+    /// Whether the last listing shows all names.
+    is_whole: bool,
     /// The time of the last listing.
     listed_at: Option<Moment>,
     /// The time of the last request to list the zone in advance.
@@ -39,6 +42,7 @@ impl Zone {
         Self {
             id,
             observed: Observed::default(),
+            is_whole: false,
             listed_at: None,
             prepared_at: None,
             failing_sets: BTreeMap::new(),
@@ -52,9 +56,16 @@ impl Zone {
         &self.observed
     }
 
+    /// Returns the last listing, as far as decisions rest on it.
+    pub(super) fn last_listing(&self) -> LastListing<'_> {
+        let observed = self.is_whole.then_some(&self.observed);
+        LastListing { observed, listed_at: self.listed_at }
+    }
+
     /// Stores the listing made at `now`. Returns the one before it.
     pub(super) fn listed(&mut self, observed: Observed, now: Moment) -> Observed {
         self.listed_at = Some(now);
+        self.is_whole = true;
         std::mem::replace(&mut self.observed, observed)
     }
 
@@ -71,6 +82,7 @@ impl Zone {
     /// Discards the listing except for these names, since the zone or the names of some services
     /// changed.
     pub(super) fn keep_listing_of(&mut self, names: &BTreeSet<&str>) {
+        self.is_whole = false;
         let before = std::mem::take(&mut self.observed);
         if names.is_empty() {
             return;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::max_out::{self, Share};
 use super::pace_keys::PaceKeys;
 use super::top::TopLevel;
 use super::{Config, Probing, ServiceConfig};
@@ -41,6 +42,8 @@ pub(super) struct ServiceAdvice<'a> {
     pub(super) paces: &'a [PaceKeys],
     /// The value of its floor.
     pub(super) floor: &'a Field<usize>,
+    /// The value of its share of addresses that may be out, if it is its own.
+    pub(super) max_out: &'a Field<Share>,
 }
 
 impl ServiceAdvice<'_> {
@@ -52,6 +55,7 @@ impl ServiceAdvice<'_> {
             warnings.extend(advise_on_pace(&check.probing, keys));
         }
         warnings.extend(self.advise_on_floor());
+        warnings.extend(max_out::advise(self.max_out, self.service.primaries().len()));
         warnings
     }
 

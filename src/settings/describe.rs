@@ -71,18 +71,16 @@ impl Config {
         }
         parts.extend(self.checks(service));
         let others = [
-            ("records", records(service, zone)),
-            ("access", zone.provider.access()),
-            ("repair", repair(service)),
-            ("floor", floor(service, zone)),
-            ("canaries", self.guard_of_self()),
+            ("records", Some(records(service, zone))),
+            ("access", Some(zone.provider.access()).filter(|_| !named)),
+            ("repair", Some(repair(service))),
+            ("floor", Some(floor(service, zone))),
+            ("max_out", service.max_out.in_words(service.primaries().len())),
+            ("canaries", Some(self.guard_of_self()).filter(|_| !named)),
         ];
-        let others = others.into_iter();
-        parts.extend(
-            others
-                .filter(|(label, _)| !named || !["access", "canaries"].contains(label))
-                .map(|(label, words)| (label.to_owned(), words)),
-        );
+        for (label, words) in others {
+            parts.extend(words.map(|words| (label.to_owned(), words)));
+        }
         let mut described = Vec::new();
         for (label, words) in parts {
             let label = match label.as_str() {

@@ -72,6 +72,8 @@ struct CheckedService<'a> {
     timeout_s: f64,
     retry_interval_s: f64,
     min_in_service: usize,
+    /// The share of its addresses that may be out for their health at once.
+    max_out: String,
     resync_interval_s: Option<f64>,
     /// Time in seconds until a death is noticed.
     death_s: CheckedDelay,
@@ -180,6 +182,7 @@ impl<'a> CheckedService<'a> {
             timeout_s: probing.timeout.as_secs_f64(),
             retry_interval_s: probing.retry_interval.as_secs_f64(),
             min_in_service: service.min_in_service,
+            max_out: service.max_out.to_string(),
             resync_interval_s: service.resync_interval.map(|pace| pace.as_secs_f64()),
             death_s: service.detection().into(),
             return_s: service.recovery().into(),

@@ -11,7 +11,7 @@ use super::services::{DEFAULT, NamedZone, ServiceConfig};
 use super::standby::StandbyConfig;
 use super::tables::{BuiltTables, Kinds, ParsedTables};
 use super::top::TopLevel;
-use super::{Asked, Config, network};
+use super::{Asked, Config, max_out, network};
 use crate::config::document::{Document, WrittenPlace};
 use crate::config::field::FieldReader;
 use crate::config::keys::Section;
@@ -127,12 +127,14 @@ impl ParsedFile {
             checks: checks.checks.clone(),
             require: checks.require,
             min_in_service: self.top.min_in_service(),
+            max_out: self.top.max_out(),
             resync_interval: self.top.resync_interval(),
             records: provider.records.clone(),
             places: self.places(&provider, &checks),
         };
-        let (paces, floor) = (&checks.paces, &self.top.min_in_service);
-        let warnings = ServiceAdvice { service: &service, paces, floor }.list().into_iter();
+        let (paces, floor, max_out) = (&checks.paces, &self.top.min_in_service, &self.top.max_out);
+        let advice = ServiceAdvice { service: &service, paces, floor, max_out };
+        let warnings = advice.list().into_iter();
         for (spot, what) in warnings.chain(CheckAdvice { service: &service, built: &checks }.list())
         {
             context.report.warn(&spot, what);
@@ -222,6 +224,7 @@ impl ParsedFile {
             ("check", checks.chosen_at.as_ref()),
             ("require", checks.required_at.as_ref()),
             ("min_in_service", self.top.min_in_service.spot()),
+            (max_out::KEY.name, self.top.max_out.spot()),
             ("resync_interval", self.top.resync_interval.spot()),
         ];
         let places = others.into_iter();

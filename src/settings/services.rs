@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Delay;
 use super::checks::{CheckConfig, CheckMethod, nth_of};
+use super::max_out::{self, Share};
 use super::standby::StandbyConfig;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Spot;
@@ -38,6 +39,8 @@ pub struct ServiceConfig {
     pub require: usize,
     /// The floor: the number of addresses that stay in every record set. 0 is off.
     pub min_in_service: usize,
+    /// The share of its addresses, standbys not counted, that may be out for their health at once.
+    pub max_out: Share,
     /// Interval at which DNS is compared and repaired without a change of verdict.
     pub resync_interval: Option<Duration>,
     /// The settings of new records.
@@ -52,6 +55,11 @@ impl ServiceConfig {
     pub(crate) fn primaries(&self) -> &[IpAddr] {
         let standbys = self.standby.iter().count();
         &self.targets[..self.targets.len().saturating_sub(standbys)]
+    }
+
+    /// Returns the most addresses that may be out for their health at once; `None` for all.
+    pub(crate) fn most_out(&self) -> Option<usize> {
+        self.max_out.limit(self.primaries().len())
     }
 
     /// Returns one of its record sets. New records are alike in all of them.
@@ -145,9 +153,11 @@ impl ServiceConfig {
         }
         values.extend(self.standby.values(|key| self.places.get(key)));
         values.extend(self.values_of_checks());
-        for (key, value) in
-            [("min_in_service", self.min_in_service.to_string()), ("resync_interval", resync)]
-        {
+        for (key, value) in [
+            ("min_in_service", self.min_in_service.to_string()),
+            (max_out::KEY.name, self.max_out.to_string()),
+            ("resync_interval", resync),
+        ] {
             values.push(ValueInForce::new(key, value, self.places.get(key)));
         }
         values.extend(self.records.iter().cloned());

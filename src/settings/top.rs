@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Probing;
 use super::checks::{self, ChosenChecks, ParsedCanary};
+use super::max_out::{self, Share};
 use super::pace_keys::PaceKeys;
 use super::standby;
 use crate::config::field::{Field, FieldReader, List};
@@ -23,6 +24,7 @@ pub(super) struct TopLevel {
     pub(super) burst: Field<usize>,
     pub(super) port: Field<u16>,
     pub(super) min_in_service: Field<usize>,
+    pub(super) max_out: Field<Share>,
     pub(super) standby_below: Field<usize>,
     pub(super) canaries: List<ParsedCanary>,
     pub(super) checks: ChosenChecks,
@@ -41,6 +43,7 @@ impl TopLevel {
         Key::new("burst"),
         Key::new("port"),
         Key::new("min_in_service"),
+        max_out::KEY,
         standby::BELOW,
         Key::new("canaries"),
         Key::new("name"),
@@ -58,6 +61,7 @@ impl TopLevel {
             burst: values.one(top, "burst", integer(1, 1000)),
             port: values.one(top, "port", rule::port),
             min_in_service: values.one(top, "min_in_service", integer(0, 1000)),
+            max_out: max_out::parse(top, values),
             standby_below: standby::below(top, values),
             canaries: values.field(top, "canaries", checks::canary_list),
             checks: ChosenChecks::parse(None, top, values),
@@ -88,6 +92,11 @@ impl TopLevel {
     /// Returns the floor; 0 is off.
     pub(super) fn min_in_service(&self) -> usize {
         self.min_in_service.or(0)
+    }
+
+    /// Returns the share of addresses that may be out; all of them by default.
+    pub(super) fn max_out(&self) -> Share {
+        self.max_out.or(Share::default())
     }
 
     /// Returns the interval at which DNS is compared and repaired.

@@ -59,6 +59,7 @@ service default
   timeout             line 1, interval              1 s
   retry_interval      line 1, interval              1 s
   min_in_service      default                       0
+  max_out             default                       100%
   resync_interval     default                       off
   ttl                 default                       60
 guards off  canaries, min_in_service
@@ -162,6 +163,7 @@ goavail.toml: the configuration is valid
   access      no credentials in the environment: the zone cannot be read
   repair      DNS is changed when a target flips, and otherwise left alone
   floor       1 address stays in every record set
+  max_out     at most 1 of 3 addresses may be out for their health at once (50%)
   canaries    127.0.0.1; while none answers, this agent withdraws nothing
   cluster     none: this agent decides alone
   memory      in the process only: drains and withdrawn records' settings are lost with it

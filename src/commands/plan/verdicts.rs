@@ -37,6 +37,8 @@ pub(super) enum Why {
     Drained,
     /// It should be withdrawn, but too few addresses would be left.
     Floor,
+    /// Left as it is: as many addresses of the service are out as may be.
+    MaxOut,
     /// Left as it is: the agent considers its own network the cause.
     Isolated,
     /// Left as it is: not enough peers agree.
@@ -69,6 +71,7 @@ impl Why {
             Self::Standby => "standby",
             Self::Drained => "drained",
             Self::Floor => "floor",
+            Self::MaxOut => "max_out",
             Self::Isolated => "isolated",
             Self::NoQuorum => "no_quorum",
             Self::Contested => "contested",
@@ -104,6 +107,7 @@ impl Why {
             (Some(Reason::NoQuorum), ..) => Self::NoQuorum,
             (Some(Reason::Contested), ..) => Self::Contested,
             (Some(Reason::Alike), ..) => Self::Alike,
+            (Some(Reason::MaxOut), ..) => Self::MaxOut,
             (Some(Reason::Asked), _, false) => Self::Asked,
             (_, Health::Up, true) if target.standby.is_some() => Self::Needed,
             (_, Health::Up, true) => Self::Up,
@@ -251,6 +255,7 @@ pub(super) mod tests {
             ("back, but contested", ("up", false, Some("contested"), false), "contested", None),
             ("out, then isolated", ("down", false, Some("isolated"), false), "isolated", None),
             ("down as all others", ("down", true, Some("alike"), false), "alike", None),
+            ("down as too many others", ("down", true, Some("max_out"), false), "max_out", None),
             ("it asked", ("down", false, Some("asked"), false), "asked", Some(Withdraw)),
             ("down, verdict to come", ("down", true, None, false), "pending", None),
         ];

@@ -14,6 +14,7 @@ use crate::engine::health::{HealthTracker, TargetHealth};
 use crate::engine::ids::{TargetId, TargetRef};
 use crate::engine::moment::Moment;
 use crate::engine::peers::Peers;
+use crate::engine::plan::Observed;
 use crate::engine::quorum::{Agreement, Poll};
 use crate::engine::schedule::Item;
 use crate::engine::types::Health;
@@ -28,13 +29,39 @@ pub(in crate::engine) struct Outside<'a> {
     pub(in crate::engine) isolation: Option<Isolation>,
     pub(in crate::engine) health: &'a HealthTracker,
     pub(in crate::engine) peers: &'a Peers,
+    pub(in crate::engine) listing: LastListing<'a>,
+}
+
+/// The last listing of a zone, as far as decisions rest on it.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::engine) struct LastListing<'a> {
+    /// The listing; `None` before the first that shows all names.
+    pub(in crate::engine) observed: Option<&'a Observed>,
+    /// The time of the last listing.
+    pub(in crate::engine) listed_at: Option<Moment>,
 }
 
 impl Service {
     /// Evaluates the gate for one target.
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
+        let inputs = self.inputs(target, outside, context);
+        verdict::decide(&Inputs { max_out: self.held_by_max_out(target), ..inputs })
+    }
+
+    /// Evaluates the gate for one target as if any number of targets might be out.
+    pub(super) fn rule_without_max_out(
+        &self,
+        target: &Target,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> Ruling {
+        verdict::decide(&self.inputs(target, outside, context))
+    }
+
+    /// Returns the inputs of the gate but for the number of targets that may be out.
+    fn inputs(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Inputs {
         let its = self.health_of(target, outside.health);
-        verdict::decide(&Inputs {
+        Inputs {
             drained: self.drains.is_drained(target.address),
             health: its.health,
             isolation: outside.isolation.map(|isolation| isolation.cause),
@@ -45,13 +72,15 @@ impl Service {
             asked: its.asked,
             proven: its.proof.is_some(),
             agreement: outside.agreement(self, target, context),
+            max_out: None,
             standby: self.standing(target),
-        })
+        }
     }
 
     /// Runs the decision pass: decides about every target with a relevant change.
     pub(in crate::engine) fn decide(&mut self, outside: Outside<'_>, context: &mut Context) {
         self.compare_answers(outside.health, context);
+        self.review_out(outside, context);
         if self.has_standbys() {
             self.decide_by_tier(outside, context);
         }
@@ -94,6 +123,7 @@ impl Service {
                 self.orders.open(address);
             }
         }
+        self.review_place(id, outside, context);
         self.report_refusal(id, &ruling, outside, context);
         let desired = self.desired(address, outside, context);
         if self.orders.recall(address, desired) {

@@ -34,6 +34,12 @@ impl Service {
         }
         Some(match verdict {
             Verdict::InService => Desired::Serve,
+            // An order for an address that stays lists the zone.
+            Verdict::Withdrawn(WithdrawalCause::Down)
+                if self.lists_before_withdrawing(target.address, outside, context) =>
+            {
+                Desired::Stay
+            }
             Verdict::Withdrawn(WithdrawalCause::Down | WithdrawalCause::Asked) => Desired::Withdraw,
             Verdict::Withdrawn(WithdrawalCause::Drained) => Desired::WithdrawAnyway,
             Verdict::Withdrawn(WithdrawalCause::StandingBy) => self.desired_of_standby(),
@@ -226,7 +232,8 @@ impl Service {
                 if news || !desired.is_empty() {
                     self.orders.set_placed_at(now);
                     let shared = context.settings.cluster.is_some();
-                    let read_again = self.orders.must_read() || shared && stale;
+                    let waits = self.waits_for_listing(&desired);
+                    let read_again = self.orders.must_read() || shared && stale || waits;
                     self.order(desired, read_again, resyncs, context);
                 }
                 self.orders.clear_changes();

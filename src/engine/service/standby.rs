@@ -56,9 +56,16 @@ impl Service {
             if tier > 0 {
                 self.review_needs(tier, outside, context);
             }
-            for id in self.dirty_of(tier) {
-                self.dirty.remove(&id);
-                self.decide_on(id, outside, context);
+            // A decision may let another target go.
+            loop {
+                let due = self.dirty_of(tier);
+                if due.is_empty() {
+                    break;
+                }
+                for id in due {
+                    self.dirty.remove(&id);
+                    self.decide_on(id, outside, context);
+                }
             }
         }
     }

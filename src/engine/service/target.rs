@@ -165,6 +165,11 @@ impl VerdictState {
         self.verdict.is_standing_by()
     }
 
+    /// Whether nothing is to be done for the verdict, and DNS is not suspected to contradict it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.confirmed && !self.unverified
+    }
+
     /// Returns the time at which this agent may carry the verdict out, if that is not done yet.
     pub(super) fn pending_at(&self) -> Option<Moment> {
         (!self.confirmed).then_some(self.act_at)

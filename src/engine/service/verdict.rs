@@ -7,10 +7,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::alike::Likeness;
+use super::max_out::MaxOutReached;
 use super::tiers::Need;
 use crate::engine::fact::Reason;
 use crate::engine::quorum::{self, Agreement};
 use crate::engine::types::{Health, IsolationCause, Verdict, WithdrawalCause};
+
+/// The verdict that a target is out for its health.
+const DOWN: Verdict = Verdict::Withdrawn(WithdrawalCause::Down);
 
 /// All inputs of the gate for one target.
 #[derive(Debug, Clone)]
@@ -29,6 +33,8 @@ pub(super) struct Inputs {
     pub(super) proven: bool,
     /// The result of the votes. An agent without peers agrees with itself.
     pub(super) agreement: Agreement,
+    /// Present if as many other targets of the service are out for their health as may be.
+    pub(super) max_out: Option<MaxOutReached>,
     /// Its place among the tiers, if it is a standby.
     pub(super) standby: Option<TierStanding>,
 }
@@ -74,7 +80,7 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
         Health::Up if inputs.standby.is_some_and(TierStanding::stays_out) => return Ruling::Keep,
         Health::Up => Verdict::InService,
         Health::Down if inputs.asked => Verdict::Withdrawn(WithdrawalCause::Asked),
-        Health::Down => Verdict::Withdrawn(WithdrawalCause::Down),
+        Health::Down => DOWN,
     };
     // Isolation keeps no target out of DNS that answers, and none in that asks to be taken out.
     if let Some(cause) = inputs.isolation
@@ -96,6 +102,9 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
     match &inputs.agreement {
         Agreement::Unjudged => Ruling::Keep,
         Agreement::Agreed { rank, agreeing } => {
+            if let Some(reached) = inputs.max_out.filter(|_| verdict == DOWN) {
+                return Ruling::Refuse(Reason::MaxOut, reached.in_words());
+            }
             let (agreeing, after) = (agreeing.clone(), quorum::wait_of(*rank));
             Ruling::Decide { verdict, agreeing, after }
         }
@@ -151,6 +160,7 @@ mod tests {
             asked: false,
             proven: true,
             agreement,
+            max_out: None,
             standby: None,
         }
     }
@@ -206,6 +216,29 @@ mod tests {
         ];
         for (name, inputs, want) in rows {
             assert_eq!(in_words(&decide(&inputs)), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn max_out_is_asked_last_and_only_about_targets_that_are_down() {
+        const FULL: &str =
+            "max_out: 2 of 4 addresses are out or about to leave, and no more may be";
+        let max_out = Some(MaxOutReached { limit: 2, of: 4 });
+        let isolation = Some(IsolationCause::NoCanary);
+        let rows = [
+            ("down", down(), FULL),
+            ("third in rank", Inputs { agreement: agreed(2), ..down() }, FULL),
+            ("up", up(), "in after 0 s"),
+            ("not confirmed yet", assumed(), "keep"),
+            ("it asks", Inputs { asked: true, ..down() }, "out after 0 s"),
+            ("drained", Inputs { drained: true, ..down() }, "out after 0 s"),
+            ("isolated", Inputs { isolation, ..down() }, "isolated: no canary answers"),
+            ("no evidence", Inputs { proven: false, ..down() }, "keep"),
+            ("no quorum", Inputs { agreement: alone(), ..down() }, ALONE),
+            ("all fail alike", alike(), ALIKE),
+        ];
+        for (name, inputs, want) in rows {
+            assert_eq!(in_words(&decide(&Inputs { max_out, ..inputs })), want, "{name}");
         }
     }
 

@@ -17,6 +17,7 @@ use crate::engine::plan::{SetKey, record_sets};
 use crate::settings::advice::{ServiceAdvice, SharedAdvice};
 use crate::settings::check_advice::CheckAdvice;
 use crate::settings::checks::{BuiltChecks, CheckLayers};
+use crate::settings::max_out::{self, Share};
 use crate::settings::services::{NamedZone, ServiceConfig};
 use crate::settings::standby::{Primaries, StandbyConfig};
 use crate::settings::top::TopLevel;
@@ -38,6 +39,7 @@ struct Layers<'a> {
     service: &'a ParsedService,
     checks: &'a BuiltChecks,
     floor: Field<usize>,
+    max_out: Field<Share>,
     /// The default of `standby_below`.
     standby_below: &'a Field<usize>,
     resync_interval: Field<std::time::Duration>,
@@ -108,6 +110,7 @@ impl<'a> TablesBuilder<'a> {
             service,
             checks: &checks,
             floor: service.min_in_service.over(&self.top.min_in_service),
+            max_out: service.max_out.over(&self.top.max_out),
             standby_below: &self.top.standby_below,
             resync_interval: service.resync_interval.over(&self.top.resync_interval),
         };
@@ -118,6 +121,7 @@ impl<'a> TablesBuilder<'a> {
             require: checks.require,
             // With standbys, DNS is left as it is once all are down.
             min_in_service: layers.floor.or(0).max(usize::from(!standby.is_empty())),
+            max_out: layers.max_out.or(Share::default()),
             standby,
             resync_interval: layers.resync_interval.value().copied(),
             records,
@@ -126,7 +130,8 @@ impl<'a> TablesBuilder<'a> {
             targets,
         };
         let (paces, floor) = (&checks.paces, &layers.floor);
-        let mut warnings = ServiceAdvice { service: &built, paces, floor }.list();
+        let max_out = &service.max_out;
+        let mut warnings = ServiceAdvice { service: &built, paces, floor, max_out }.list();
         warnings.extend(CheckAdvice { service: &built, built: &checks }.list());
         self.advice.add(&built, warnings);
         self.built.push((built, service));
@@ -274,6 +279,7 @@ impl Layers<'_> {
             ("check", self.checks.chosen_at.as_ref()),
             ("require", self.checks.required_at.as_ref()),
             ("min_in_service", self.floor.spot()),
+            (max_out::KEY.name, self.max_out.spot()),
             ("resync_interval", self.resync_interval.spot()),
         ];
         let places = others.into_iter();

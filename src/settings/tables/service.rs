@@ -10,6 +10,7 @@ use crate::config::rule::{duration, integer, label, text, truth};
 use crate::config::section::SectionContext;
 use crate::dns::providers::section::PublishedKeys;
 use crate::settings::checks::{self, ChosenChecks};
+use crate::settings::max_out::{self, Share};
 use crate::settings::pace_keys::PaceKeys;
 use crate::settings::standby::{self, ParsedStandby};
 use crate::settings::top::RESYNC;
@@ -36,6 +37,8 @@ pub(super) struct ParsedService {
     pub(super) pace: PaceKeys,
     /// The floor of its record sets.
     pub(super) min_in_service: Field<usize>,
+    /// The share of its addresses that may be out for their health.
+    pub(super) max_out: Field<Share>,
     /// The standbys of the service.
     pub(super) standby: ParsedStandby,
     /// Interval at which DNS is compared and repaired.
@@ -65,6 +68,7 @@ pub(super) fn group() -> TableGroup {
         Key::new("timeout"),
         Key::new("retry_interval"),
         Key::new("min_in_service"),
+        max_out::KEY,
         Key::new("resync_interval"),
         Key::new("dns_proxied"),
         Key::new("ttl"),
@@ -91,6 +95,7 @@ impl ParsedService {
         let published = PublishedKeys::parse(HOME, &mut values);
         let pace = PaceKeys::parse(HOME, &mut values);
         let min_in_service = values.one(HOME, "min_in_service", integer(0, 1000));
+        let max_out = max_out::parse(HOME, &mut values);
         let standby = ParsedStandby::parse(HOME, &mut values);
         let resync_interval = values.one(HOME, "resync_interval", duration(RESYNC.0, RESYNC.1));
         let dns_proxied = values.one(HOME, "dns_proxied", truth);
@@ -105,6 +110,7 @@ impl ParsedService {
             published,
             pace,
             min_in_service,
+            max_out,
             standby,
             resync_interval,
             dns_proxied,

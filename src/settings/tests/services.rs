@@ -274,7 +274,7 @@ fn zones_without_services_are_refused() {
 fn expanded_shows_every_value_with_its_line() {
     let config = read_as(FILE, &ASKED).unwrap();
     let expanded = config.expanded();
-    let www: Vec<&str> = expanded.lines().take(14).collect();
+    let www: Vec<&str> = expanded.lines().take(15).collect();
     let want = "\
 service www
   zone                service, line 21, service.www.zone          main
@@ -287,6 +287,7 @@ service www
   timeout             check, line 17, check.web.timeout           0.2 s
   retry_interval      top level, line 1, interval                 1 s
   min_in_service      top level, line 3, min_in_service           1
+  max_out             built in                                    100%
   resync_interval     built in                                    off
   dns_proxied         built in                                    false
   ttl                 built in                                    automatic";

@@ -51,6 +51,7 @@ fn a_verdict_stands_though_the_floor_or_dry_run_keeps_the_record() {
         ("assumed up", AssumedUp, true, None, true),
         ("down by verdict", Down, false, None, false),
         ("kept by the floor", Down, false, Some(Reason::Floor), false),
+        ("too many others are out", Down, true, Some(Reason::MaxOut), true),
         ("kept by the floor, said the other way", Down, true, Some(Reason::Floor), false),
         ("kept by dry-run", Down, true, Some(Reason::DryRun), false),
         ("alive in dry-run", Up, true, Some(Reason::DryRun), true),

@@ -270,6 +270,7 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::Drained => "taken out by hand",
         Reason::Asked => "it asked to be taken out",
         Reason::DryRun => "dry run writes nothing",
+        Reason::MaxOut => "as many addresses are out as may be",
         Reason::Standby => "a standby is needed and down, or others are not back yet",
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn refused(at: TargetFields<'_>, reason: Reason, detail: &str) {
         Reason::Isolated | Reason::Alike | Reason::Drained | Reason::Asked | Reason::DryRun => {
             debug!(%target, service, reason = word, detail, "refused");
         }
-        Reason::NoQuorum | Reason::Contested | Reason::Floor | Reason::Standby => {
+        Reason::NoQuorum | Reason::Contested | Reason::Floor | Reason::Standby | Reason::MaxOut => {
             warn!(%target, service, reason = word, detail, "refused to act");
         }
     }

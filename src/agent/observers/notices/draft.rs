@@ -229,7 +229,10 @@ fn concerned(fact: &Fact) -> Vec<TargetRef> {
 /// Whether a refusal for this reason makes a notice of its own. Isolation concerns the whole agent, and
 /// targets that fail alike their whole service; drains and dry-run show in other notices.
 fn is_notified(reason: Reason) -> bool {
-    matches!(reason, Reason::NoQuorum | Reason::Contested | Reason::Floor | Reason::Standby)
+    matches!(
+        reason,
+        Reason::NoQuorum | Reason::Contested | Reason::Floor | Reason::Standby | Reason::MaxOut
+    )
 }
 
 #[cfg(test)]
