@@ -1,5 +1,6 @@
 //! A provider and its section are one file and one line in the registry.
 
+mod max_out;
 mod services;
 mod standby;
 

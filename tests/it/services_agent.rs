@@ -8,6 +8,7 @@ mod account;
 mod alike;
 mod dry_run;
 mod limits;
+mod max_out;
 mod reloads;
 mod scenario;
 mod standby;

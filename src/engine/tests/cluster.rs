@@ -22,6 +22,7 @@ mod claims;
 mod floor;
 mod freshness;
 mod halves;
+mod max_out;
 mod net;
 mod peers;
 mod processes;

@@ -9,6 +9,7 @@ mod explained;
 mod late;
 mod ledger;
 mod machines;
+mod max_out;
 mod random;
 mod rehearsals;
 mod reloads;
