@@ -47,10 +47,12 @@ impl Harness {
         loop {
             let requests = self.cloudflare.log().len();
             if self.cloudflare.zone(|zone| zone.contents("A", &name)) == wanted {
-                return;
+                break;
             }
             self.until(|log| log.len() > requests);
         }
+        // The zone shows a change before it is answered, and counted.
+        self.until(|log| log.iter().all(|entry| !entry.writes() || entry.answered.is_some()));
     }
 }
 
