@@ -18,7 +18,7 @@ const TARGETS: [u8; 4] = [1, 2, 3, 4];
 const LIMIT: usize = 2;
 
 /// The number of random moments at which addresses die.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 2;
 
 fn half_may_be_out() -> Settings {
     let mut settings = settings(&TARGETS);
@@ -202,7 +202,7 @@ fn stir(world: &mut World, agents: usize) {
 
 /// The number of random schedules. `GOAVAIL_SCHEDULES` plays a twentieth of that number, and
 /// `GOAVAIL_SEED` one of them with its story.
-const SCHEDULES: u64 = 4;
+const SCHEDULES: u64 = 2;
 
 #[test]
 fn by_chance_no_more_are_out_and_the_end_is_right() {

@@ -5,7 +5,7 @@ use crate::engine::tests::cluster::chance::Chance;
 use crate::engine::tests::cluster::random::variable;
 
 /// The number of random scenes. `GOAVAIL_SCENES` plays another number, and `GOAVAIL_SEED` one of them.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 8;
 
 /// The number of addresses of the service.
 const COUNT: u8 = 6;
