@@ -21,7 +21,7 @@ pub(crate) use command::{
     CheckOptions, Command, MonitorOptions, PlanOptions, StatusOptions, target_in,
 };
 #[cfg(test)]
-use command::{DrainOptions, UndrainOptions};
+use command::{DrainOptions, ReturnOptions, UndrainOptions};
 use options::Options;
 
 /// A complete, parsed command line.
@@ -247,7 +247,23 @@ mod tests {
             (
                 "undrain 192.0.2.10",
                 Command::Undrain(UndrainOptions {
+                    now: false,
                     address: address.parse().unwrap(),
+                    service: None,
+                }),
+            ),
+            (
+                "undrain 192.0.2.10 --now",
+                Command::Undrain(UndrainOptions {
+                    now: true,
+                    address: address.parse().unwrap(),
+                    service: None,
+                }),
+            ),
+            (
+                "return www/192.0.2.10",
+                Command::Return(ReturnOptions {
+                    address: "www/192.0.2.10".parse().unwrap(),
                     service: None,
                 }),
             ),
@@ -320,6 +336,7 @@ mod tests {
             ("status", "its loop is stalled"),
             ("drain", "1  no agent answers, or it refused"),
             ("undrain", "1  no agent answers, or it refused"),
+            ("return", "1  no agent answers, or it refused"),
         ];
         for (command, want) in commands {
             let Err(Stop::Told(help)) = read(["goavail", command, "--help"]) else {

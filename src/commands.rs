@@ -1,8 +1,8 @@
-//! The short-lived commands: `check`, `plan`, `status`, `drain`, `undrain`. Each returns the text to
-//! print, and most of them the ending; `program` prints it and sets the exit code.
+//! The short-lived commands: `check`, `plan`, `status`, `drain`, `undrain`, `return`. Each returns
+//! the text to print, and most of them the ending; `program` prints it and sets the exit code.
 //!
-//! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `drain` and
-//! `undrain` query the agent alone.
+//! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `drain`,
+//! `undrain` and `return` query the agent alone.
 
 mod check;
 mod drain;
@@ -20,7 +20,7 @@ use crate::status::ClientError;
 use crate::text::{listed, one_line};
 
 pub(crate) use check::check;
-pub(crate) use drain::{drain, undrain};
+pub(crate) use drain::{drain, put_back, undrain};
 pub(crate) use plan::plan;
 pub(crate) use status::{status, watch};
 

@@ -83,7 +83,8 @@ use zone::Zone;
 
 pub use moment::Moment;
 pub use roster::phase;
-pub use service::StandbyView;
+pub(crate) use service::often;
+pub use service::{ReturnView, StandbyView};
 pub use view::{CheckView, TargetView};
 
 /// Routes events to the parts, and runs the decision pass at the end of each event.
@@ -157,6 +158,9 @@ impl Engine {
             Event::Peer { peer, state } => self.peer_changed(peer, state),
             Event::Drain(order) => self.drain(order),
             Event::Undrain { ticket, service, target } => self.undrain(ticket, service, target),
+            Event::Return { ticket, service, target, undrain } => {
+                self.return_now(ticket, service, target, undrain);
+            }
             Event::DrainEndsChanged { service, ends } => self.set_drain_ends(service, &ends),
             Event::Reloaded(settings) => self.reload(&settings),
         }

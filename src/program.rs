@@ -10,7 +10,7 @@ use crate::cli::{self, Command, Invocation, Stop};
 use crate::commands::{self, CommandError, CommandReport, Ending};
 use crate::config::ConfigErrors;
 use crate::settings::{self, Config};
-use crate::status::{CommandTarget, DrainRequest, StatusConfig};
+use crate::status::{CommandTarget, DrainRequest, StatusConfig, UndrainRequest};
 use crate::text::error_chain;
 use crate::{log, panics, privilege, text};
 
@@ -132,21 +132,40 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
         Command::Status(asked) => {
             report(commands::status(&status_places(invocation)?, asked, may_colour())?)
         }
-        Command::Drain(asked) => {
-            let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
-            let drain = DrainRequest { lasting, reason, force };
-            let target = cli::target_in(&asked.address, asked.service.as_deref());
-            let target = target.map_err(ProgramFailure::Refused)?;
-            report(commands::drain(&status_places(invocation)?, &target, &drain)?)
-        }
-        Command::Undrain(asked) => {
-            let target = cli::target_in(&asked.address, asked.service.as_deref());
-            let target = target.map_err(ProgramFailure::Refused)?;
-            report(commands::undrain(&status_places(invocation)?, &target)?)
-        }
+        Command::Drain(_) | Command::Undrain(_) | Command::Return(_) => order(invocation),
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }
+}
+
+/// Carries out a command that the running agent obeys.
+fn order(invocation: &Invocation) -> Result<(), ProgramFailure> {
+    match &invocation.command {
+        Command::Drain(asked) => {
+            let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
+            let drain = DrainRequest { lasting, reason, force };
+            let target = target_in(&asked.address, asked.service.as_deref())?;
+            report(commands::drain(&status_places(invocation)?, &target, &drain)?)
+        }
+        Command::Undrain(asked) => {
+            let target = target_in(&asked.address, asked.service.as_deref())?;
+            let undrain = UndrainRequest { now: asked.now };
+            report(commands::undrain(&status_places(invocation)?, &target, undrain)?)
+        }
+        Command::Return(asked) => {
+            let target = target_in(&asked.address, asked.service.as_deref())?;
+            report(commands::put_back(&status_places(invocation)?, &target)?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the target of a command with the value of `--service`.
+fn target_in(
+    address: &CommandTarget,
+    service: Option<&str>,
+) -> Result<CommandTarget, ProgramFailure> {
+    cli::target_in(address, service).map_err(ProgramFailure::Refused)
 }
 
 /// Monitors until a request to stop.

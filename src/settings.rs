@@ -16,6 +16,7 @@ mod pace;
 mod pace_keys;
 mod parsed;
 mod references;
+mod returns;
 mod sections;
 mod services;
 mod standby;

@@ -46,7 +46,7 @@ pub use checks::{CheckState, TargetChecks};
 pub use client::{AgentAddress, ClientError};
 pub use control::{
     ANSWER_WITHIN, CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest,
-    OperatorCommand,
+    OperatorCommand, UndrainRequest,
 };
 pub(crate) use control::{CommandResult, REASON_CHARS, service_name};
 pub use history::MINUTES;

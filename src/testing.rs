@@ -109,15 +109,15 @@ pub mod status {
         CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest, ListenError,
         MAX_SILENCE, MINUTES, MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON,
         PeerStatus, ReceivedVote, ServiceSetup, Setup, SocketFile, StatusConfig, TargetChecks,
-        TargetState, Time, WIDTH, ZoneSetup, control, encode, listen, open_control, read_only,
-        watch,
+        TargetState, Time, UndrainRequest, WIDTH, ZoneSetup, control, encode, listen, open_control,
+        read_only, watch,
     };
 
     /// The status as JSON has it.
     pub mod model {
         pub use crate::status::model::{
             Agent, CheckFailure, CheckStatus, CountedMode, Drained, Health, Mode, Outcome, Peer,
-            PhaseTimes, Reason, Standby, Status, Streak, Target, WaitingDrain,
+            PhaseTimes, Reason, Returning, Standby, Status, Streak, Target, WaitingDrain,
         };
     }
 }

@@ -240,6 +240,8 @@ impl PendingCommand {
                 Event::Drain(command)
             }
             CommandKind::Undrain => Event::Undrain { ticket, service, target },
+            CommandKind::UndrainNow => Event::Return { ticket, service, target, undrain: true },
+            CommandKind::Return => Event::Return { ticket, service, target, undrain: false },
         }
     }
 }
@@ -263,7 +265,7 @@ impl ConcernedServices<'_> {
             Some(name) => vec![self.called(name)?],
             None => self.engine.services_of(target),
         };
-        if service.is_none() && matches!(kind, CommandKind::Undrain) {
+        if service.is_none() && matches!(kind, CommandKind::Undrain | CommandKind::UndrainNow) {
             let mut drains = self.engine.drains();
             drains.retain(|_, its| its.contains_key(&target));
             if !drains.is_empty() {

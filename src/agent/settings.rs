@@ -8,8 +8,8 @@ use super::ids::Ids;
 use super::zones::Zones;
 use crate::cluster::WatchedService;
 use crate::engine::settings::{
-    CheckSettings, ClusterSettings, ServiceCheck, ServiceSettings, Settings, StandbySettings,
-    ZoneSettings,
+    CheckSettings, ClusterSettings, ReturnSettings, ServiceCheck, ServiceSettings, Settings,
+    StandbySettings, ZoneSettings,
 };
 use crate::engine::types::{Endpoint, Method, Pace, Thresholds};
 use crate::probe::Opens;
@@ -29,6 +29,7 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
             floor: service.min_in_service,
             max_out: service.most_out(),
             standby: standby(&service.standby),
+            returns: ReturnSettings { delay: service.returns.delay, max: service.returns.max },
             resync_interval: service.resync_interval,
         };
         (ids.service(&service.name), its)

@@ -34,6 +34,9 @@ pub(crate) enum Command {
     /// Return a drained address to the agent
     #[command(after_help = exits::ORDER)]
     Undrain(UndrainOptions),
+    /// Put an address back at once that is up again and would be put back later
+    #[command(after_help = exits::ORDER)]
+    Return(ReturnOptions),
     /// Print completions for a shell
     #[command(hide = true)]
     Completions(CompletionsOptions),
@@ -112,6 +115,19 @@ pub(crate) struct UndrainOptions {
     /// The address to return to the agent in every service that has it, or SERVICE/ADDRESS
     pub address: CommandTarget,
     /// Return it in this service only
+    #[arg(long, value_name = "NAME", value_parser = service_name)]
+    pub service: Option<String>,
+    /// Put it back at once, even if it has just come up
+    #[arg(long)]
+    pub now: bool,
+}
+
+/// The arguments of `goavail return`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ReturnOptions {
+    /// The address to put back in every service that has it, or SERVICE/ADDRESS
+    pub address: CommandTarget,
+    /// Put it back in this service only
     #[arg(long, value_name = "NAME", value_parser = service_name)]
     pub service: Option<String>,
 }

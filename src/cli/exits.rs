@@ -45,7 +45,7 @@ Exit codes:
   1  no agent answers, or its loop is stalled
   2  the command line or [Status] is refused";
 
-/// Exit codes of `goavail drain` and `goavail undrain`.
+/// Exit codes of `goavail drain`, `goavail undrain` and `goavail return`.
 pub(super) const ORDER: &str = "\
 The agent is queried on its control socket, as set in [Status].
 

@@ -1,8 +1,10 @@
-//! `goavail drain` and `goavail undrain`.
+//! `goavail drain`, `goavail undrain` and `goavail return`.
 
 use super::{CommandError, CommandReport, printable, wait_for};
 use crate::status::StatusConfig;
-use crate::status::{AgentAddress, CommandDone, CommandTarget, DrainRequest, REASON_CHARS};
+use crate::status::{
+    AgentAddress, CommandDone, CommandTarget, DrainRequest, REASON_CHARS, UndrainRequest,
+};
 
 /// Drains an address at the running agent: in one service, or in all that have it.
 ///
@@ -31,9 +33,24 @@ pub(crate) fn drain(
 pub(crate) fn undrain(
     config: &StatusConfig,
     target: &CommandTarget,
+    undrain: UndrainRequest,
 ) -> Result<CommandReport, CommandError> {
     let address = AgentAddress::of(config)?;
-    let done = wait_for(async { Ok(address.undrain(target).await?) })?;
+    let done = wait_for(async { Ok(address.undrain(target, undrain).await?) })?;
+    Ok(CommandReport::fine(in_words(&done)))
+}
+
+/// Has the running agent put an address back that waits.
+///
+/// # Errors
+///
+/// Fails if no agent answers, or it refuses.
+pub(crate) fn put_back(
+    config: &StatusConfig,
+    target: &CommandTarget,
+) -> Result<CommandReport, CommandError> {
+    let address = AgentAddress::of(config)?;
+    let done = wait_for(async { Ok(address.put_back(target).await?) })?;
     Ok(CommandReport::fine(in_words(&done)))
 }
 

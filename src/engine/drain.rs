@@ -99,6 +99,8 @@ pub enum DrainRefusal {
     NotATarget,
     /// The target is not drained.
     NotDrained,
+    /// The target does not wait to be put back, for this reason.
+    NotWaiting(&'static str),
     /// Too few addresses would be left at these names.
     Floor(Vec<String>),
     /// The zone could not be listed, so the number of remaining addresses is not known. Carries the

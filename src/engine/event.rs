@@ -77,6 +77,17 @@ pub enum Event {
         /// The target to give back.
         target: IpAddr,
     },
+    /// The operator puts a target back that waits. Answered by [`Action::DrainAnswered`].
+    Return {
+        /// The ticket of the command, handed back with the answer.
+        ticket: Ticket,
+        /// The service of the target.
+        service: ServiceId,
+        /// The target to put back.
+        target: IpAddr,
+        /// Whether the target is given back as well, if it is drained.
+        undrain: bool,
+    },
     /// The wall clock was set: these drains, of an earlier process, end at another time.
     DrainEndsChanged {
         /// The service of the drains.

@@ -249,6 +249,13 @@ pub enum Fact {
         /// The zone in question.
         zone: ZoneId,
     },
+    /// The operator ended the wait of a target.
+    WaitEnded {
+        /// The service of the target.
+        service: ServiceId,
+        /// The target that is put back.
+        target: IpAddr,
+    },
     /// The operator took a target out.
     Drained {
         /// The service of the target.
@@ -340,11 +347,13 @@ pub enum Reason {
     Standby,
     /// As many addresses of the service are out for their health as may be.
     MaxOut,
+    /// The target is up again, and has not been for long enough to be put back.
+    Returning,
 }
 
 impl Reason {
     /// All reasons, in the order of their variants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Isolated,
         Self::NoQuorum,
         Self::Contested,
@@ -355,6 +364,7 @@ impl Reason {
         Self::DryRun,
         Self::Standby,
         Self::MaxOut,
+        Self::Returning,
     ];
 
     /// Returns the word for the reason.
@@ -370,6 +380,7 @@ impl Reason {
             Self::DryRun => "dry_run",
             Self::Standby => "standby",
             Self::MaxOut => "max_out",
+            Self::Returning => "returning",
         }
     }
 }

@@ -26,6 +26,21 @@ impl Engine {
         }
     }
 
+    /// Passes on the command to put a target back at once; with `undrain`, also to give it back.
+    pub(super) fn return_now(
+        &mut self,
+        ticket: Ticket,
+        id: ServiceId,
+        target: IpAddr,
+        undrain: bool,
+    ) {
+        match self.services.get_mut(id) {
+            Some(service) => service.return_now(ticket, target, undrain, &mut self.context),
+            None if undrain => self.undrain_removed(ticket, id, target),
+            None => self.context.answer(ticket, Err(DrainRefusal::NotATarget)),
+        }
+    }
+
     /// Ends a drain that is remembered of a service that is gone.
     fn undrain_removed(&mut self, ticket: Ticket, service: ServiceId, target: IpAddr) {
         let drains = self.services.removed_drains(service);

@@ -93,6 +93,7 @@ impl Engine {
         self.enroll();
         for service in self.services.iter_mut() {
             let interval = before.service(service.id).map(|before| before.resync_interval);
+            service.end_waits();
             if interval != Some(service.settings.resync_interval) {
                 service.schedule_resync(&mut self.context);
             }

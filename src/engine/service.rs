@@ -5,7 +5,7 @@
 //! targets that cannot be asked, `failing` the reasons of failures, `decision` the pass, `verdict` the
 //! gate with its ordered questions, `max_out` and `out_places` the number of targets that may be out, `tiers` and `standby` the addresses that are published only while
 //! too few others are, `target` the verdict in force, `drains` the targets that the
-//! operator took out, `commands` the operator's commands, `rehearsal` a target that is treated as dead
+//! operator took out, `returns` and `waits` those that come back late, `commands` the operator's commands, `rehearsal` a target that is treated as dead
 //! on demand, `publication` the desired contents of DNS, `orders` the orders to the reconciler.
 
 mod alike;
@@ -19,11 +19,13 @@ mod orders;
 mod out_places;
 mod publication;
 mod rehearsal;
+mod returns;
 mod standby;
 mod target;
 mod tiers;
 mod unseen;
 mod verdict;
+mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -44,9 +46,13 @@ pub(super) use news::EndpointFlip;
 use orders::Orders;
 pub(super) use publication::ConfirmedOrder;
 use rehearsal::Rehearsal;
+pub use returns::ReturnView;
+use returns::Returns;
+pub(crate) use returns::often;
 pub use standby::StandbyView;
 pub(super) use target::{Endpoints, Target};
 use tiers::Needs;
+use waits::Enough;
 
 /// A service: its targets, the verdicts on them, and the orders that carry the verdicts out.
 #[derive(Debug)]
@@ -68,6 +74,10 @@ pub(super) struct Service {
     needs: Needs,
     /// The targets that are out for their health, or are to go.
     out: OutTargets,
+    /// The ways back of the targets that were withdrawn.
+    returns: Returns,
+    /// The addresses for which targets that are up can wait.
+    enough: Enough,
     /// The targets with a change that the gate has to look at.
     dirty: BTreeSet<TargetId>,
     /// The time at which all verdicts are compared with the zone next, if ever.
@@ -90,6 +100,8 @@ impl Service {
             alike: AlikeTargets::default(),
             needs: Needs::default(),
             out: OutTargets::default(),
+            returns: Returns::default(),
+            enough: Enough::default(),
             dirty: BTreeSet::new(),
             next_resync: None,
             resync_due: false,
@@ -215,6 +227,7 @@ impl Service {
             let Some(target) = self.targets.remove(id) else { continue };
             self.drains.unwatch(target.address);
             self.orders.forget(target.address);
+            self.returns.forget(target.address);
             endpoints.extend(target.endpoints.iter().map(|endpoint| (self.key(id), endpoint)));
         }
         endpoints

@@ -88,6 +88,8 @@ pub struct ServiceSettings {
     pub max_out: Option<usize>,
     /// The tiers of the addresses that are published only while too few others are.
     pub standby: StandbySettings,
+    /// How long targets have to be up before they are put back.
+    pub returns: ReturnSettings,
     /// Time between comparisons of DNS with all verdicts, which repair it; `None` for never.
     pub resync_interval: Option<Duration>,
 }
@@ -101,6 +103,15 @@ pub struct StandbySettings {
     /// The number of addresses of the earlier tiers that must be in service, in each record set, for
     /// a tier to be left out.
     pub below: usize,
+}
+
+/// How long targets that were withdrawn have to be up before they are put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReturnSettings {
+    /// Time for which a target has to be up; zero puts it back at once.
+    pub delay: Duration,
+    /// Upper bound of that time, which doubles with each withdrawal; at least the delay.
+    pub max: Duration,
 }
 
 impl StandbySettings {
@@ -181,6 +192,7 @@ impl ServiceSettings {
             floor: 0,
             max_out: None,
             standby: StandbySettings::default(),
+            returns: ReturnSettings::default(),
             resync_interval: None,
         }
     }

@@ -11,7 +11,7 @@ use super::health::{Subject, TargetHealth};
 use super::ids::{EndpointId, ServiceId, TargetKey, TargetRef, ZoneId};
 use super::moment::Moment;
 use super::plan::{Family, Observed, SetKey};
-use super::service::{Service, StandbyView, Target};
+use super::service::{ReturnView, Service, StandbyView, Target};
 use super::types::{Endpoint, Health};
 use super::zone::Zone;
 
@@ -57,6 +57,8 @@ pub struct TargetView {
     pub drain: Option<Drain>,
     /// The reason for which it is published or not, if it is a standby.
     pub standby: Option<StandbyView>,
+    /// The wait, if the target is up and not put back yet.
+    pub returning: Option<ReturnView>,
 }
 
 /// One check of a target as the agent sees it now.
@@ -110,6 +112,12 @@ impl Engine {
     pub fn why_standby(&self, target: TargetRef) -> Option<String> {
         let service = self.services.get(target.service)?;
         service.standby_view(service.target(target.address)?).map(StandbyView::in_words)
+    }
+
+    /// Returns how often a target was withdrawn for its health in the last hour, if more than once and if
+    /// it comes back the later for it: `third time in an hour`.
+    pub fn how_often(&self, target: TargetRef) -> Option<String> {
+        self.services.get(target.service)?.how_often(target.address, self.context.now)
     }
 
     /// Returns the services that watch an address or hold its drain.
@@ -228,6 +236,7 @@ impl Engine {
             failed: service.failed(target, &its, &self.health),
             drain: service.drains.get(target.address).cloned(),
             standby: service.standby_view(target),
+            returning: service.return_view(target, self.context.now),
         })
     }
 }

@@ -97,12 +97,15 @@ impl Config {
     /// their own before those of the whole.
     fn checks(&self, service: &ServiceConfig) -> Vec<(String, String)> {
         let mut parts = Vec::new();
+        // Of several checks, the whole has the delay.
+        let put_back =
+            if service.has_several_checks() { String::new() } else { service.returns.in_words() };
         for check in &service.checks {
             let times = [
                 ("pace", self.pace(service, check)),
                 ("retries", retries(&check.probing)),
                 ("death", death(&check.probing)),
-                ("return", comeback(&check.probing)),
+                ("return", comeback(&check.probing) + &put_back),
             ];
             let indent = if service.has_several_checks() {
                 let watched = if check.is_counted() { "" } else { "; watched, and never counted" };
@@ -211,9 +214,10 @@ fn together(service: &ServiceConfig) -> [(&'static str, String); 3] {
             "return",
             format!(
                 "of an address that answers every check again, noticed a round trip after {} at best, \
-                 {} at worst",
+                 {} at worst{}",
                 seconds(comeback.best),
-                seconds(comeback.worst)
+                seconds(comeback.worst),
+                service.returns.in_words()
             ),
         ),
     ]

@@ -74,10 +74,14 @@ struct CheckedService<'a> {
     min_in_service: usize,
     /// The share of its addresses that may be out for their health at once.
     max_out: String,
+    /// Time in seconds for which an address has to be up before it is put back.
+    return_delay_s: f64,
+    /// Upper bound of that time in seconds.
+    return_delay_max_s: f64,
     resync_interval_s: Option<f64>,
     /// Time in seconds until a death is noticed.
     death_s: CheckedDelay,
-    /// Time in seconds until a return is noticed, without one round trip.
+    /// Time in seconds until an address that answers again is put back, without one round trip.
     return_s: CheckedDelay,
     /// The guards of the service that are off; absent in a file without services.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -183,9 +187,11 @@ impl<'a> CheckedService<'a> {
             retry_interval_s: probing.retry_interval.as_secs_f64(),
             min_in_service: service.min_in_service,
             max_out: service.max_out.to_string(),
+            return_delay_s: service.returns.delay.as_secs_f64(),
+            return_delay_max_s: service.returns.max.as_secs_f64(),
             resync_interval_s: service.resync_interval.map(|pace| pace.as_secs_f64()),
             death_s: service.detection().into(),
-            return_s: service.recovery().into(),
+            return_s: service.returns.after(service.recovery()).into(),
             guards_off,
             values: config.values_of(service),
         }

@@ -124,6 +124,7 @@ impl ParsedFile {
             names: provider.settings.names().to_vec(),
             targets: provider.targets.clone(),
             standby: StandbyConfig::default(),
+            returns: self.top.returns.build(context.report),
             checks: checks.checks.clone(),
             require: checks.require,
             min_in_service: self.top.min_in_service(),
@@ -135,6 +136,7 @@ impl ParsedFile {
         let (paces, floor, max_out) = (&checks.paces, &self.top.min_in_service, &self.top.max_out);
         let advice = ServiceAdvice { service: &service, paces, floor, max_out };
         let warnings = advice.list().into_iter();
+        let warnings = warnings.chain(self.top.returns.advise());
         for (spot, what) in warnings.chain(CheckAdvice { service: &service, built: &checks }.list())
         {
             context.report.warn(&spot, what);
@@ -228,6 +230,7 @@ impl ParsedFile {
             ("resync_interval", self.top.resync_interval.spot()),
         ];
         let places = others.into_iter();
-        places.filter_map(|(key, place)| Some((key, place?.clone()))).collect()
+        let places = places.filter_map(|(key, place)| Some((key, place?.clone())));
+        places.chain(self.top.returns.places()).collect()
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Delay;
 use super::checks::{CheckConfig, CheckMethod, nth_of};
 use super::max_out::{self, Share};
+use super::returns::ReturnConfig;
 use super::standby::StandbyConfig;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Spot;
@@ -41,6 +42,8 @@ pub struct ServiceConfig {
     pub min_in_service: usize,
     /// The share of its addresses, standbys not counted, that may be out for their health at once.
     pub max_out: Share,
+    /// How slowly its addresses come back.
+    pub returns: ReturnConfig,
     /// Interval at which DNS is compared and repaired without a change of verdict.
     pub resync_interval: Option<Duration>,
     /// The settings of new records.
@@ -153,13 +156,13 @@ impl ServiceConfig {
         }
         values.extend(self.standby.values(|key| self.places.get(key)));
         values.extend(self.values_of_checks());
-        for (key, value) in [
-            ("min_in_service", self.min_in_service.to_string()),
-            (max_out::KEY.name, self.max_out.to_string()),
-            ("resync_interval", resync),
-        ] {
+        let (floor, max_out) = (self.min_in_service.to_string(), self.max_out.to_string());
+        for (key, value) in [("min_in_service", floor), (max_out::KEY.name, max_out)] {
             values.push(ValueInForce::new(key, value, self.places.get(key)));
         }
+        values.extend(self.returns.values(|key| self.places.get(key)));
+        let place = self.places.get("resync_interval");
+        values.push(ValueInForce::new("resync_interval", resync, place));
         values.extend(self.records.iter().cloned());
         if zone.is_some() {
             values = values.into_iter().map(ValueInForce::with_layer).collect();

@@ -1,6 +1,7 @@
 //! A provider and its section are one file and one line in the registry.
 
 mod max_out;
+mod returns;
 mod services;
 mod standby;
 

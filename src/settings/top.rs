@@ -8,6 +8,7 @@ use super::Probing;
 use super::checks::{self, ChosenChecks, ParsedCanary};
 use super::max_out::{self, Share};
 use super::pace_keys::PaceKeys;
+use super::returns::{self, ReturnKeys};
 use super::standby;
 use crate::config::field::{Field, FieldReader, List};
 use crate::config::keys::{Key, Section};
@@ -26,6 +27,7 @@ pub(super) struct TopLevel {
     pub(super) min_in_service: Field<usize>,
     pub(super) max_out: Field<Share>,
     pub(super) standby_below: Field<usize>,
+    pub(super) returns: ReturnKeys,
     pub(super) canaries: List<ParsedCanary>,
     pub(super) checks: ChosenChecks,
     pub(super) name: Field<String>,
@@ -45,6 +47,8 @@ impl TopLevel {
         Key::new("min_in_service"),
         max_out::KEY,
         standby::BELOW,
+        returns::DELAY,
+        returns::MAX,
         Key::new("canaries"),
         Key::new("name"),
         Key::new("resync_interval"),
@@ -63,6 +67,7 @@ impl TopLevel {
             min_in_service: values.one(top, "min_in_service", integer(0, 1000)),
             max_out: max_out::parse(top, values),
             standby_below: standby::below(top, values),
+            returns: ReturnKeys::parse(top, values),
             canaries: values.field(top, "canaries", checks::canary_list),
             checks: ChosenChecks::parse(None, top, values),
             name: values.one(top, "name", rule::name),

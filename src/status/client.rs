@@ -15,7 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::StatusConfig;
-use super::control::{ANSWER_WITHIN, CommandDone, CommandTarget, DrainRequest, ErrorBody};
+use super::control::{
+    ANSWER_WITHIN, CommandDone, CommandTarget, DrainRequest, ErrorBody, UndrainRequest,
+};
 use super::model::Status;
 
 /// Maximum time for a query of the status.
@@ -117,8 +119,23 @@ impl AgentAddress {
     /// # Errors
     ///
     /// Fails if the agent does not answer or refuses.
-    pub async fn undrain(&self, target: &CommandTarget) -> Result<CommandDone, ClientError> {
-        self.command(&format!("/undrain/{target}"), Vec::new()).await
+    pub async fn undrain(
+        &self,
+        target: &CommandTarget,
+        undrain: UndrainRequest,
+    ) -> Result<CommandDone, ClientError> {
+        // An older agent knows no options.
+        let path = format!("/undrain/{target}{}", if undrain.now { "?now=true" } else { "" });
+        self.command(&path, Vec::new()).await
+    }
+
+    /// Ends the wait of an address to be put back.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the agent does not answer or refuses.
+    pub async fn put_back(&self, target: &CommandTarget) -> Result<CommandDone, ClientError> {
+        self.command(&format!("/return/{target}"), Vec::new()).await
     }
 
     async fn command(&self, path: &str, body: Vec<u8>) -> Result<CommandDone, ClientError> {

@@ -85,6 +85,25 @@ pub enum CommandKind {
     Drain(DrainRequest),
     /// Gives the target back to the agent.
     Undrain,
+    /// Gives the target back to the agent, and ends its wait if it has to wait to be put back.
+    UndrainNow,
+    /// Ends the wait of a target to be put back.
+    Return,
+}
+
+/// The options of an undrain: the body of `POST /undrain/<ip>`, or its query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UndrainRequest {
+    /// Whether to end the wait too, if the target has to wait to be put back.
+    pub now: bool,
+}
+
+impl UndrainRequest {
+    /// Returns the operation that this requests.
+    pub(super) fn kind(self) -> CommandKind {
+        if self.now { CommandKind::UndrainNow } else { CommandKind::Undrain }
+    }
 }
 
 /// The options of a drain: the body of `POST /drain/<ip>`, or its query.

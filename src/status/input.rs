@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::model::{Agent, DEFAULT, Drained, Health, Reason, Standby, Streak};
+use super::model::{Agent, DEFAULT, Drained, Health, Reason, Returning, Standby, Streak};
 use crate::engine::ids::{EndpointId, ServiceId, ZoneId};
 
 /// The part of the status that a start or a reload determines.
@@ -105,6 +105,8 @@ pub struct TargetState {
     pub drained: Option<Drained>,
     /// Its place among the tiers, if it is a standby.
     pub standby: Option<Standby>,
+    /// Its wait, if it is up again and is put back later.
+    pub returning: Option<Returning>,
 }
 
 /// Another agent of the cluster.

@@ -5,6 +5,8 @@
 
 mod checks;
 mod drains;
+mod limits;
+mod returning;
 mod standby;
 
 use std::fmt;
@@ -17,6 +19,8 @@ pub(crate) use super::time::Time;
 pub use crate::engine::event::Reason;
 pub use checks::{CheckFailure, CheckStatus, CountedMode, PhaseTimes};
 pub use drains::{Drained, WaitingDrain};
+pub(crate) use limits::{Canary, Limits};
+pub use returning::Returning;
 pub use standby::Standby;
 
 /// The name of the only service of a file that names none, and of its zone.
@@ -195,6 +199,9 @@ pub struct Target {
     /// Set if the target is a standby.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standby: Option<Standby>,
+    /// Set if the target is up again and is put back later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returning: Option<Returning>,
     /// The records that may hold this address.
     pub records: Vec<RecordPresence>,
     /// The votes of the other vantage points.
@@ -205,30 +212,6 @@ pub struct Target {
     /// The checks that made it go down, if it is down, and there are several or they give reasons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<CheckFailure>,
-}
-
-/// The consequence for an endpoint that limits its answers: it is always probed at `interval`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Limits {
-    /// The longest time in seconds until its failure is noticed.
-    pub noticed_after_s: f64,
-}
-
-impl Limits {
-    /// Returns the limits with this time until a failure is noticed.
-    pub(super) fn after(noticed: Duration) -> Self {
-        Self { noticed_after_s: noticed.as_secs_f64() }
-    }
-}
-
-/// An endpoint that shows whether the agent's own network works.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Canary {
-    /// The address, with the port if it is probed by TCP.
-    pub address: String,
-    /// Set if it does not answer at `retry_interval` although it is healthy.
-    #[serde(default)]
-    pub limits: Option<Limits>,
 }
 
 impl Status {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::input::{ReceivedVote, ServiceSetup, TargetState};
-use super::model::{Drained, Health, Reason, Standby};
+use super::model::{Drained, Health, Reason, Returning, Standby};
 use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::plan::{Family, Observed, SetKey};
 
@@ -38,6 +38,7 @@ pub(super) struct TargetRow {
     pub(super) in_service_since: Instant,
     pub(super) drained: Option<Arc<Drained>>,
     pub(super) standby: Option<Arc<Standby>>,
+    pub(super) returning: Option<Arc<Returning>>,
     /// Whether the record is present at each owner name, in the order of the names.
     pub(super) present: Arc<[Option<bool>]>,
     pub(super) votes: Arc<[ReceivedVote]>,
@@ -97,6 +98,7 @@ impl TargetRow {
             in_service_since: since,
             drained: None,
             standby: None,
+            returning: None,
             present: vec![None; names].into(),
             votes: Arc::new([]),
             counters: TargetCounters::default(),
@@ -110,6 +112,7 @@ impl TargetRow {
             && self.reason == state.reason
             && self.drained.as_deref() == state.drained.as_ref()
             && self.standby.as_deref() == state.standby.as_ref()
+            && self.returning.as_deref() == state.returning.as_ref()
     }
 
     /// Takes over the state of the target, which holds since `since`.
@@ -140,6 +143,10 @@ impl TargetRow {
         if is_standby_new {
             self.standby = state.standby.clone().map(Arc::new);
         }
+        let is_return_new = self.returning.as_deref() != state.returning.as_ref();
+        if is_return_new {
+            self.returning = state.returning.clone().map(Arc::new);
+        }
         self.reason = state.reason;
         Update {
             refused: state.reason.filter(|_| is_reason_new),
@@ -147,7 +154,8 @@ impl TargetRow {
                 || is_verdict_new
                 || is_drain_new
                 || is_reason_new
-                || is_standby_new,
+                || is_standby_new
+                || is_return_new,
         }
     }
 

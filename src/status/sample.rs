@@ -48,6 +48,7 @@ pub(crate) fn target(address: &str) -> Target {
         limits: None,
         drained: None,
         standby: None,
+        returning: None,
         records: vec![RecordPresence {
             name: "www.example.com".into(),
             r#type: "A".into(),

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::control::{
     ANSWER_WITHIN, CommandKind, CommandRefused, CommandResult, DrainRequest, ErrorBody,
-    OperatorCommand,
+    OperatorCommand, UndrainRequest,
 };
 use super::metrics::{MetricsFormat, encode};
 use super::model::{Health, MAX_SILENCE, Reason, Status, Target};
@@ -42,6 +44,8 @@ pub fn control(reader: Reader, commands: mpsc::Sender<OperatorCommand>) -> Route
         .route("/drain/{service}/{address}", post(drain))
         .route("/undrain/{address}", post(undrain))
         .route("/undrain/{service}/{address}", post(undrain))
+        .route("/return/{address}", post(put_back))
+        .route("/return/{service}/{address}", post(put_back))
         .with_state(commands);
     read_only(reader).merge(routes)
 }
@@ -208,25 +212,44 @@ struct CommandPath {
 async fn drain(
     State(commands): State<mpsc::Sender<OperatorCommand>>,
     Path(path): Path<CommandPath>,
-    query: Result<Query<DrainRequest>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<DrainRequest>, QueryRejection>,
     body: Bytes,
 ) -> Response {
-    let read = if body.is_empty() {
-        query.map(|Query(drain)| drain).map_err(|error| error.body_text())
-    } else {
-        serde_json::from_slice(&body).map_err(|error| error.to_string())
-    };
-    match read {
+    match options(query, &body) {
         Ok(drain) => send(&commands, path, CommandKind::Drain(drain)).await,
         Err(message) => refusal(StatusCode::BAD_REQUEST, "bad_request", message),
+    }
+}
+
+/// Returns the options of a command: those of its body, or of its query if it has none.
+fn options<T: DeserializeOwned>(
+    query: Result<Query<T>, QueryRejection>,
+    body: &Bytes,
+) -> Result<T, String> {
+    if body.is_empty() {
+        query.map(|Query(options)| options).map_err(|error| error.body_text())
+    } else {
+        serde_json::from_slice(body).map_err(|error| error.to_string())
     }
 }
 
 async fn undrain(
     State(commands): State<mpsc::Sender<OperatorCommand>>,
     Path(path): Path<CommandPath>,
+    query: Result<Query<UndrainRequest>, QueryRejection>,
+    body: Bytes,
 ) -> Response {
-    send(&commands, path, CommandKind::Undrain).await
+    match options(query, &body) {
+        Ok(undrain) => send(&commands, path, undrain.kind()).await,
+        Err(message) => refusal(StatusCode::BAD_REQUEST, "bad_request", message),
+    }
+}
+
+async fn put_back(
+    State(commands): State<mpsc::Sender<OperatorCommand>>,
+    Path(path): Path<CommandPath>,
+) -> Response {
+    send(&commands, path, CommandKind::Return).await
 }
 
 /// Sends a command to the event loop, and waits for the result.

@@ -68,6 +68,7 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
     }
     lines.extend(peers(status, paint));
     lines.extend(drains(status, paint));
+    lines.extend(returns(status, paint));
     lines.extend(limiting(status, paint));
     lines.extend(events(status, paint));
     lines
@@ -155,6 +156,27 @@ fn waiting_drains(status: &Status, paint: Paint) -> Vec<String> {
     let more = status.waiting_drains.len().saturating_sub(NAMED);
     if more > 0 {
         lines.push(format!("drain waits: {more} more"));
+    }
+    lines
+}
+
+/// Returns the lines about targets that are up again and are put back later.
+fn returns(status: &Status, paint: Paint) -> Vec<String> {
+    let mut waiting = Vec::new();
+    for target in &status.targets {
+        if let Some(returning) = &target.returning {
+            waiting.push((returning.at, target, returning));
+        }
+    }
+    waiting.sort_by_key(|(at, ..)| *at);
+    let mut lines = Vec::new();
+    for (_, target, returning) in waiting.iter().take(NAMED) {
+        let (name, words) = (status.name_of(target), returning.in_words(status.at));
+        lines.push(paint.yellow(&clip(&format!("returning: {name} {words}"))));
+    }
+    let more = waiting.len().saturating_sub(NAMED);
+    if more > 0 {
+        lines.push(format!("returning: {more} more"));
     }
     lines
 }

@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use super::checks::{TargetChecks, milliseconds};
 use super::input::ReceivedVote;
 use super::model::{
-    CheckFailure, CheckStatus, Drained, Health, Limits, Reason, RecordPresence, Standby, Status,
-    Streak, Target, Time, Vote,
+    CheckFailure, CheckStatus, Drained, Health, Limits, Reason, RecordPresence, Returning, Standby,
+    Status, Streak, Target, Time, Vote,
 };
 use super::row::{ServiceRows, TargetRow};
 use super::snapshot::Snapshot;
@@ -36,6 +36,8 @@ pub(super) struct TargetEntry<'a> {
     drained: Option<&'a Drained>,
     #[serde(skip_serializing_if = "Option::is_none")]
     standby: Option<&'a Standby>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returning: Option<&'a Returning>,
     records: RecordViews<'a>,
     votes: VoteViews<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -64,6 +66,7 @@ impl TargetEntry<'_> {
             limits: self.limits,
             drained: self.drained.cloned(),
             standby: self.standby.cloned(),
+            returning: self.returning.cloned(),
             records: self.records.to_owned(),
             votes: self.votes.to_owned(),
             checks: self.checks.clone(),
@@ -209,6 +212,7 @@ impl Snapshot {
             limits: probe.limits.map(Limits::after),
             drained: row.drained.as_deref(),
             standby: row.standby.as_deref(),
+            returning: row.returning.as_deref(),
             records: RecordViews { service, row },
             votes: VoteViews { snapshot: self, votes: &row.votes },
             checks: checks.into_iter().flat_map(TargetChecks::statuses).collect(),

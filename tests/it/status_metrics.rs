@@ -133,10 +133,11 @@ impl Families {
 }
 
 /// Every metric, its type and its labels, as they were promised.
-const PROMISED: [(&str, &str, &[&str]); 22] = [
+const PROMISED: [(&str, &str, &[&str]); 23] = [
     ("goavail_target_up", "gauge", &["target"]),
     ("goavail_target_evidence_age_seconds", "gauge", &["target"]),
     ("goavail_target_limits_replies", "gauge", &["target"]),
+    ("goavail_target_return_timestamp_seconds", "gauge", &["target"]),
     ("goavail_target_in_service", "gauge", &["target", "name"]),
     ("goavail_name_failing", "gauge", &["name"]),
     ("goavail_probes_total", "counter", &["target", "outcome"]),
@@ -184,7 +185,11 @@ fn every_promised_metric_is_there_with_its_type_and_labels_and_no_other() {
     let (board, _) = sample_board();
     assert_promised(
         &encode(&board.reader().snapshot(), MetricsFormat::Text, String::new()),
-        &["goavail_target_evidence_age_seconds", "goavail_target_limits_replies"],
+        &[
+            "goavail_target_evidence_age_seconds",
+            "goavail_target_limits_replies",
+            "goavail_target_return_timestamp_seconds",
+        ],
     );
 }
 

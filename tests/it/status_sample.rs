@@ -66,6 +66,7 @@ pub(crate) fn fine() -> TargetState {
         streak: Streak { outcome: Outcome::Reply, count: 1_800 },
         drained: None,
         standby: None,
+        returning: None,
     }
 }
 

@@ -13,7 +13,7 @@ use goavail::testing::status::model::Reason;
 use goavail::testing::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
     CommandRefused, CommandTarget, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile,
-    StatusConfig, control, listen, open_control, read_only,
+    StatusConfig, UndrainRequest, control, listen, open_control, read_only,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -226,7 +226,7 @@ async fn an_order_reaches_the_event_loop_whole_and_its_answer_comes_back() {
         assert_eq!(command.kind, CommandKind::Undrain);
         drop(command); // the agent is stopping
     };
-    let (got, ()) = tokio::join!(place.undrain(&asked), event_loop);
+    let (got, ()) = tokio::join!(place.undrain(&asked, UndrainRequest::default()), event_loop);
     assert_eq!(got.unwrap_err().to_string(), "the agent is stopping");
 }
 
@@ -253,6 +253,9 @@ async fn a_bad_order_is_refused_before_it_reaches_the_event_loop() {
         ("a key that is none", "/drain/198.51.100.10?fro=2h", "", 400, "unknown field `fro`"),
         ("not JSON", "/drain/198.51.100.10", "{", 400, "EOF"),
         ("a bad duration in JSON", "/drain/198.51.100.10", r#"{"for":"1"}"#, 400, "`1` is not"),
+        ("no key of undrain", "/undrain/::1?soon=1", "", 400, "unknown field `soon`"),
+        ("a bad undrain", "/undrain/::1", r#"{"now":1}"#, 400, "invalid type"),
+        ("a return of no address", "/return/example", "", 404, "`example` is not an address"),
         ("no address", "/drain/example", "", 404, "`example` is not an address"),
         ("nothing at all", "/drain/", "", 404, ""),
     ];

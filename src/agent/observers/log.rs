@@ -96,6 +96,7 @@ fn write_about_target(engine: &Engine, fact: &Fact) {
             let reason = targets::FlipReason {
                 check: failed_checks(engine, *service, *target),
                 said: last_error.as_deref(),
+                back_in: back_in(engine, TargetRef { service: *service, address: *target }),
             };
             targets::flipped(at, [*from, *to], *count, *silent_for, &reason);
         }
@@ -131,6 +132,7 @@ fn write_about_target(engine: &Engine, fact: &Fact) {
         Fact::Drained { service, target, drain } => {
             targets::drained(names.at(*service, *target), drain);
         }
+        Fact::WaitEnded { service, target } => targets::wait_ended(names.at(*service, *target)),
         Fact::Undrained { service, target, expired } => {
             targets::undrained(names.at(*service, *target), *expired);
         }
@@ -139,6 +141,14 @@ fn write_about_target(engine: &Engine, fact: &Fact) {
         }
         _ => {}
     }
+}
+
+/// Returns the time until a target that has just come up is put back, if it waits, and how often it came
+/// to that.
+fn back_in(engine: &Engine, target: TargetRef) -> Option<String> {
+    let wait = engine.target_view(target)?.returning?;
+    let often = wait.how_often().map(|often| format!(", {often}")).unwrap_or_default();
+    Some(format!("{}{often}", brief(wait.delay)))
 }
 
 /// Returns the names of those of several checks that made a target go down.

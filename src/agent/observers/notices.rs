@@ -111,9 +111,10 @@ impl Observer for NoticeObserver {
                 }
                 for (address, names) in restored {
                     let target = TargetRef { service, address: *address };
-                    let view = engine.target_view(target);
+                    let (view, often) = (engine.target_view(target), engine.how_often(target));
                     let target = draft::named(settings, target);
-                    self.send(draft::restored(target, names, view.as_ref(), *took));
+                    let draft = draft::restored(target, names, view.as_ref(), *took);
+                    self.send(draft.explained(often));
                 }
             }
             fact => {

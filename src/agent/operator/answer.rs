@@ -20,7 +20,9 @@ impl ResolvedCommand {
         let outcomes = &self.command.outcomes;
         match self.command.kind {
             CommandKind::Drain(_) => outcomes.values().all(Result::is_ok),
-            CommandKind::Undrain => outcomes.values().any(Result::is_ok),
+            CommandKind::Undrain | CommandKind::UndrainNow | CommandKind::Return => {
+                outcomes.values().any(Result::is_ok)
+            }
         }
     }
 
@@ -48,10 +50,17 @@ impl PendingCommand {
                 let message = format!("drained {targets}{end}{}", self.kept.in_words());
                 done(message, until, warnings(durability, dry_run))
             }
-            CommandKind::Undrain => {
+            CommandKind::Return => {
+                done(format!("putting {targets} back now"), None, in_dry_run(dry_run))
+            }
+            CommandKind::Undrain | CommandKind::UndrainNow => {
                 let unsaved = durability == Durability::Unsaved;
                 let warnings = unsaved.then(|| UNSAVED_UNDRAIN.to_owned());
-                let message = format!("gave {targets} back to the agent");
+                let at_once = match self.kind {
+                    CommandKind::UndrainNow => ", without a wait",
+                    _ => "",
+                };
+                let message = format!("gave {targets} back to the agent{at_once}");
                 done(message, None, Vec::from_iter(warnings))
             }
         };
@@ -89,7 +98,15 @@ impl PendingCommand {
             return Err(CommandRefused::NotATarget(target));
         }
         let targets = self.targets(Result::is_err);
-        Ok(done(format!("{targets} was not drained"), None, vec![]))
+        let why = self.outcomes.values().find_map(|outcome| match outcome {
+            Err(DrainRefusal::NotWaiting(why)) => Some(*why),
+            _ => None,
+        });
+        let message = match why {
+            Some(why) => format!("{targets} does not wait to be put back: {why}"),
+            None => format!("{targets} was not drained"),
+        };
+        Ok(done(message, None, vec![]))
     }
 
     /// Lists the targets with such an outcome: by service and address, or the address alone if
@@ -193,7 +210,12 @@ fn warnings(durability: Durability, dry_run: bool) -> Vec<String> {
              see its log",
         ),
     };
-    let nothing =
-        dry_run.then_some("the agent runs in dry-run: nothing is written at the provider");
-    restart.into_iter().chain(nothing).map(str::to_owned).collect()
+    let restart = restart.map(str::to_owned).into_iter();
+    restart.chain(in_dry_run(dry_run)).collect()
+}
+
+/// Returns the warning that nothing is written in dry-run.
+fn in_dry_run(dry_run: bool) -> Vec<String> {
+    let nothing = "the agent runs in dry-run: nothing is written at the provider";
+    Vec::from_iter(dry_run.then(|| nothing.to_owned()))
 }

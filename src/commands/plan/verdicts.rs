@@ -49,6 +49,8 @@ pub(super) enum Why {
     Alike,
     /// The verdict: out of service, as it asked to be.
     Asked,
+    /// Left as it is: it is up again, and is put back later.
+    Returning,
     /// Left as it is: not confirmed since the agent's start.
     AssumedUp,
     /// Left as it is: its health is unknown.
@@ -77,6 +79,7 @@ impl Why {
             Self::Contested => "contested",
             Self::Alike => "alike",
             Self::Asked => "asked",
+            Self::Returning => "returning",
             Self::AssumedUp => "assumed_up",
             Self::Unknown => "unknown",
             Self::Pending => "pending",
@@ -109,6 +112,7 @@ impl Why {
             (Some(Reason::Alike), ..) => Self::Alike,
             (Some(Reason::MaxOut), ..) => Self::MaxOut,
             (Some(Reason::Asked), _, false) => Self::Asked,
+            (Some(Reason::Returning), ..) => Self::Returning,
             (_, Health::Up, true) if target.standby.is_some() => Self::Needed,
             (_, Health::Up, true) => Self::Up,
             (_, Health::Up, false) if target.standby.is_some() => Self::Standby,
@@ -256,6 +260,7 @@ pub(super) mod tests {
             ("out, then isolated", ("down", false, Some("isolated"), false), "isolated", None),
             ("down as all others", ("down", true, Some("alike"), false), "alike", None),
             ("down as too many others", ("down", true, Some("max_out"), false), "max_out", None),
+            ("back, not for long", ("up", false, Some("returning"), false), "returning", None),
             ("it asked", ("down", false, Some("asked"), false), "asked", Some(Withdraw)),
             ("down, verdict to come", ("down", true, None, false), "pending", None),
         ];

@@ -39,8 +39,9 @@ impl Service {
             let mut left = observed.clone();
             let leaving = self.drains.all();
             left.without(|address| leaving.contains_key(address));
-            // Standbys that this makes needed go in with the same change.
-            let coming = self.standbys_after(command.target, outside, context);
+            // Targets that wait, and standbys, go in with the same change if this makes them needed.
+            let mut coming = self.returns_after(command.target, outside, context);
+            coming.extend(self.standbys_after(command.target, &coming, outside, context));
             for set in plan::record_sets(&self.settings.names, &coming) {
                 left.sets.entry(set).or_default().extend(&coming);
             }
@@ -77,6 +78,7 @@ impl Service {
         let until = lasts.map(|lasts| context.now + lasts).or(end_before);
         let drain = Drain { until, reason: reason.or(reason_before), ..Drain::default() };
         self.begin_drain(target, drain.clone(), context);
+        self.note_drain(target);
         context.report(Fact::Drained { service: self.id, target, drain });
         context.answer(ticket, Ok(()));
         self.store_drains(context);

@@ -74,6 +74,9 @@ impl Service {
             agreement: outside.agreement(self, target, context),
             max_out: None,
             standby: self.standing(target),
+            returning: self
+                .wait(target, context.now)
+                .map(|wait| Self::wait_in_words(wait, context.now)),
         }
     }
 
@@ -87,6 +90,13 @@ impl Service {
         while let Some(id) = self.dirty.pop_first() {
             self.decide_on(id, outside, context);
         }
+        // A standby that has left may end a wait, which may concern the standbys.
+        while let Some(id) = self.next_return(outside.health, context.now) {
+            self.decide_on(id, outside, context);
+            if self.has_standbys() {
+                self.decide_by_tier(outside, context);
+            }
+        }
         self.report_alike(outside.health, context);
     }
 
@@ -94,14 +104,17 @@ impl Service {
     pub(super) fn decide_on(&mut self, id: TargetId, outside: Outside<'_>, context: &mut Context) {
         let Some(address) = self.targets.get(id).map(|target| target.address) else { return };
         self.end_drain_in_time(address, context);
+        self.follow_return(id, outside.health, context.now);
         let Some(target) = self.targets.get(id) else { return };
         let ruling = self.rule(target, outside, context);
         let its = self.health_of(target, outside.health);
         let opposed = outside.is_opposed(self.target_ref(address), its, context);
-        // Other agents may have changed DNS, with or against this agent's vote, and then be gone.
+        // Other agents may have changed DNS, with or against this agent's vote, and then be gone. They
+        // put a target back once one of them has waited for long enough.
+        let waits = matches!(ruling, Ruling::Refuse(Reason::Returning, _));
         let doubtful = match its.health {
             Health::AssumedUp => false,
-            Health::Up => opposed,
+            Health::Up => opposed || waits && context.settings.cluster.is_some(),
             Health::Down => target.verdict.is_in_service() || opposed,
         };
         self.orders.mark(address);
@@ -116,6 +129,9 @@ impl Service {
                 && (by_others || verdict.is_in_service() && self.tier(target) > 0)
             {
                 after = self.turn_of_standby(target, verdict, after, context.now);
+            }
+            if let Some(target) = self.targets.get(id).filter(|_| verdict.is_in_service()) {
+                after = self.turn_of_return(target, after, context.now);
             }
             let decision = Decision { verdict, agreeing, after, judged };
             self.adopt(id, decision, context);
@@ -144,6 +160,7 @@ impl Service {
         target.since = context.now;
         let Decision { verdict, agreeing, after, .. } = decision;
         let (target, agreeing) = (target.address, agreeing.to_vec());
+        self.note_return(target, verdict, context.now);
         context.report(Fact::Verdict { service: self.id, target, verdict, agreeing, after });
     }
 
@@ -158,7 +175,8 @@ impl Service {
         let Some(target) = self.targets.get(id) else { return };
         let verdict = &target.verdict;
         let grace_ends = verdict.refused_since.map(|since| since + QUORUM_GRACE);
-        let moments = grace_ends.into_iter().chain([verdict.act_at]);
+        let wait = self.wait(target, context.now).map(|wait| wait.until);
+        let moments = grace_ends.into_iter().chain([verdict.act_at]).chain(wait);
         let mut moments: Vec<Moment> = moments.filter(|at| *at > context.now).collect();
         let ordered = self.orders.has_in_hand(target.address);
         let open = !verdict.confirmed

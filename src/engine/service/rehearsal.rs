@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Outside, Service};
 use crate::engine::context::Context;
-use crate::engine::fact::{Fact, RehearsalStage};
+use crate::engine::fact::{Fact, Reason, RehearsalStage};
 use crate::engine::ids::TargetId;
 use crate::engine::types::Health;
 
@@ -90,7 +90,9 @@ impl Service {
         let Some(target) = self.targets.get(id) else { return };
         let (address, health) = (target.address, self.health_of(target, outside.health).health);
         let Some(rehearsal) = self.rehearsals.get_mut(&address) else { return };
-        let Some(stage) = rehearsal.next_stage(health, target.verdict.confirmed) else { return };
+        let verdict = &target.verdict;
+        let is_back = verdict.confirmed && verdict.reason != Some(Reason::Returning);
+        let Some(stage) = rehearsal.next_stage(health, is_back) else { return };
         *rehearsal = match stage {
             RehearsalStage::Over => Rehearsal::Over,
             RehearsalStage::Dead | RehearsalStage::Alive => Rehearsal::Reviving,

@@ -67,6 +67,12 @@ impl Service {
                     self.decide_on(id, outside, context);
                 }
             }
+            // A primary that no longer waits may make the standbys unneeded.
+            while tier == 0
+                && let Some(id) = self.next_return(outside.health, context.now)
+            {
+                self.decide_on(id, outside, context);
+            }
         }
     }
 
@@ -213,10 +219,11 @@ impl Service {
         Some(StandbyView { tier, before, in_service, below: self.settings.standby.below })
     }
 
-    /// Returns the standbys that would go in if an address left.
+    /// Returns the standbys that would go in if an address left and others came `back`.
     pub(super) fn standbys_after(
         &self,
         leaving: IpAddr,
+        back: &[IpAddr],
         outside: Outside<'_>,
         context: &Context,
     ) -> Vec<IpAddr> {
@@ -225,6 +232,7 @@ impl Service {
         for target in self.targets() {
             let mut member = self.member(target, outside, context);
             member.in_service &= target.address != leaving;
+            member.in_service |= back.contains(&target.address);
             members.push((target.address, member));
         }
         let mut coming = Vec::new();

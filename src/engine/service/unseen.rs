@@ -74,6 +74,7 @@ impl Service {
                 target.since = context.now;
                 ids.push(id);
             }
+            self.review_return(id);
         }
         let targets = self.addresses(&ids);
         if !targets.is_empty() {

@@ -37,6 +37,8 @@ pub(super) struct Inputs {
     pub(super) max_out: Option<MaxOutReached>,
     /// Its place among the tiers, if it is a standby.
     pub(super) standby: Option<TierStanding>,
+    /// The evidence that it has not been up for long enough to be put back, if it has not.
+    pub(super) returning: Option<String>,
 }
 
 /// The place of a standby among the tiers of its service.
@@ -101,6 +103,12 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
     }
     match &inputs.agreement {
         Agreement::Unjudged => Ruling::Keep,
+        Agreement::Agreed { .. }
+            if verdict.is_in_service()
+                && let Some(wait) = &inputs.returning =>
+        {
+            Ruling::Refuse(Reason::Returning, wait.clone())
+        }
         Agreement::Agreed { rank, agreeing } => {
             if let Some(reached) = inputs.max_out.filter(|_| verdict == DOWN) {
                 return Ruling::Refuse(Reason::MaxOut, reached.in_words());
@@ -162,6 +170,7 @@ mod tests {
             agreement,
             max_out: None,
             standby: None,
+            returning: None,
         }
     }
 

@@ -7,7 +7,7 @@
 //!   `processes`: start, death and suspension of a process; `worker`, `zone`, `provider`: the
 //!   reconciler and the provider; `chance`: reproducible random numbers
 //! - `agreement`: rows for one engine: the votes it receives, the actions it requests
-//! - `alike`, `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`, `several`, `standby`:
+//! - `alike`, `blind`, `ranks`, `halves`, `freshness`, `floor`, `restarts`, `reloads`, `returns`, `several`, `standby`:
 //!   stories, each with its claim
 //! - `runs`: the failures of the Go agents in the same situations
 //! - `claims`: the invariants of every schedule
@@ -31,6 +31,7 @@ pub(super) mod random;
 mod ranks;
 mod reloads;
 mod restarts;
+mod returns;
 mod runs;
 mod schedule;
 mod services;

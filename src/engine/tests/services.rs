@@ -14,6 +14,7 @@ mod random;
 mod rehearsals;
 mod reloads;
 mod reports;
+mod returns;
 mod sharing;
 mod site;
 mod standby;

@@ -53,6 +53,7 @@ pub(super) fn report(fact: &Fact) -> Option<String> {
         Fact::Undrained { target, expired, .. } => {
             format!("{} {}", last(target), if *expired { "drain expired" } else { "undrained" })
         }
+        Fact::WaitEnded { target, .. } => format!("{} wait ended", last(target)),
         Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
         Fact::Rehearsal { target, stage, .. } => format!("rehearsal {} {stage:?}", last(target)),
     })

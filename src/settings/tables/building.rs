@@ -18,6 +18,7 @@ use crate::settings::advice::{ServiceAdvice, SharedAdvice};
 use crate::settings::check_advice::CheckAdvice;
 use crate::settings::checks::{BuiltChecks, CheckLayers};
 use crate::settings::max_out::{self, Share};
+use crate::settings::returns::ReturnKeys;
 use crate::settings::services::{NamedZone, ServiceConfig};
 use crate::settings::standby::{Primaries, StandbyConfig};
 use crate::settings::top::TopLevel;
@@ -42,6 +43,7 @@ struct Layers<'a> {
     max_out: Field<Share>,
     /// The default of `standby_below`.
     standby_below: &'a Field<usize>,
+    returns: ReturnKeys,
     resync_interval: Field<std::time::Duration>,
 }
 
@@ -112,6 +114,7 @@ impl<'a> TablesBuilder<'a> {
             floor: service.min_in_service.over(&self.top.min_in_service),
             max_out: service.max_out.over(&self.top.max_out),
             standby_below: &self.top.standby_below,
+            returns: service.returns.over(&self.top.returns),
             resync_interval: service.resync_interval.over(&self.top.resync_interval),
         };
         let built = ServiceConfig {
@@ -123,6 +126,7 @@ impl<'a> TablesBuilder<'a> {
             min_in_service: layers.floor.or(0).max(usize::from(!standby.is_empty())),
             max_out: layers.max_out.or(Share::default()),
             standby,
+            returns: layers.returns.build(context.report),
             resync_interval: layers.resync_interval.value().copied(),
             records,
             places: layers.places(),
@@ -132,6 +136,7 @@ impl<'a> TablesBuilder<'a> {
         let (paces, floor) = (&checks.paces, &layers.floor);
         let max_out = &service.max_out;
         let mut warnings = ServiceAdvice { service: &built, paces, floor, max_out }.list();
+        warnings.extend(layers.returns.advise());
         warnings.extend(CheckAdvice { service: &built, built: &checks }.list());
         self.advice.add(&built, warnings);
         self.built.push((built, service));
@@ -284,6 +289,7 @@ impl Layers<'_> {
         ];
         let places = others.into_iter();
         let places = places.filter_map(|(key, place)| Some((key, place?.clone())));
-        places.chain(self.service.standby.places(self.standby_below)).collect()
+        let places = places.chain(self.service.standby.places(self.standby_below));
+        places.chain(self.returns.places()).collect()
     }
 }

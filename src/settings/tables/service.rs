@@ -12,6 +12,7 @@ use crate::dns::providers::section::PublishedKeys;
 use crate::settings::checks::{self, ChosenChecks};
 use crate::settings::max_out::{self, Share};
 use crate::settings::pace_keys::PaceKeys;
+use crate::settings::returns::{self, ReturnKeys};
 use crate::settings::standby::{self, ParsedStandby};
 use crate::settings::top::RESYNC;
 
@@ -41,6 +42,8 @@ pub(super) struct ParsedService {
     pub(super) max_out: Field<Share>,
     /// The standbys of the service.
     pub(super) standby: ParsedStandby,
+    /// How slowly its addresses come back.
+    pub(super) returns: ReturnKeys,
     /// Interval at which DNS is compared and repaired.
     pub(super) resync_interval: Field<Duration>,
     /// Whether new records are proxied.
@@ -69,6 +72,8 @@ pub(super) fn group() -> TableGroup {
         Key::new("retry_interval"),
         Key::new("min_in_service"),
         max_out::KEY,
+        returns::DELAY,
+        returns::MAX,
         Key::new("resync_interval"),
         Key::new("dns_proxied"),
         Key::new("ttl"),
@@ -97,6 +102,7 @@ impl ParsedService {
         let min_in_service = values.one(HOME, "min_in_service", integer(0, 1000));
         let max_out = max_out::parse(HOME, &mut values);
         let standby = ParsedStandby::parse(HOME, &mut values);
+        let returns = ReturnKeys::parse(HOME, &mut values);
         let resync_interval = values.one(HOME, "resync_interval", duration(RESYNC.0, RESYNC.1));
         let dns_proxied = values.one(HOME, "dns_proxied", truth);
         let ttl = values.one(HOME, "ttl", integer(0, i64::from(i32::MAX)));
@@ -112,6 +118,7 @@ impl ParsedService {
             min_in_service,
             max_out,
             standby,
+            returns,
             resync_interval,
             dns_proxied,
             ttl,

@@ -274,7 +274,7 @@ fn zones_without_services_are_refused() {
 fn expanded_shows_every_value_with_its_line() {
     let config = read_as(FILE, &ASKED).unwrap();
     let expanded = config.expanded();
-    let www: Vec<&str> = expanded.lines().take(15).collect();
+    let www: Vec<&str> = expanded.lines().take(17).collect();
     let want = "\
 service www
   zone                service, line 21, service.www.zone          main
@@ -288,6 +288,8 @@ service www
   retry_interval      top level, line 1, interval                 1 s
   min_in_service      top level, line 3, min_in_service           1
   max_out             built in                                    100%
+  return_delay        built in                                    0 s
+  return_delay_max    built in                                    0 s
   resync_interval     built in                                    off
   dns_proxied         built in                                    false
   ttl                 built in                                    automatic";

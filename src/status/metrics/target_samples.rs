@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::MetricsFormat;
 use crate::status::checks::CheckState;
@@ -79,6 +80,14 @@ pub(super) fn write(out: &mut String, snapshot: &Snapshot, format: MetricsFormat
         "goavail_target_limits_replies",
         "1 if the target answers fewer probes than retry_interval asks for; absent otherwise.",
         |it| it.probe.limits.map(|_| 1.0),
+    );
+    samples.gauge(
+        "goavail_target_return_timestamp_seconds",
+        "Time at which a target that is up again is put back if it stays up; absent otherwise.",
+        |it| {
+            let wall = it.row.returning.as_ref()?.at.wall();
+            Some(wall.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs_f64())
+        },
     );
     samples.presence();
     samples.gauge("goavail_target_rtt_seconds", "Round-trip time of the newest reply.", |it| {

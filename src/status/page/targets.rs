@@ -219,6 +219,7 @@ fn ballots(target: &Target) -> String {
 fn explanation(target: &Target, now: Time) -> String {
     let words = match (&target.drained, target.reason) {
         (Some(drained), _) => drain(drained, now),
+        (None, Some(Reason::Returning)) => returning(target, now),
         (None, Some(reason)) => sentence(reason).to_owned(),
         (None, None) if target.health == Health::Unknown => unseen(target),
         (None, None) => return format!("{}{}", tier(target), limits(target)),
@@ -260,6 +261,15 @@ fn drain(drained: &Drained, now: Time) -> String {
     }
 }
 
+/// The explanation of a target that waits.
+const RETURNING: &str = "it has not been up for long enough";
+
+/// Returns when a target that waits is put back.
+fn returning(target: &Target, now: Time) -> String {
+    let words = target.returning.as_ref().map(|returning| returning.in_words(now));
+    words.unwrap_or_else(|| RETURNING.to_owned())
+}
+
 fn sentence(reason: Reason) -> &'static str {
     match reason {
         Reason::Isolated => "this agent's own network may be the cause",
@@ -271,6 +281,7 @@ fn sentence(reason: Reason) -> &'static str {
         Reason::Asked => "it asked to be taken out",
         Reason::DryRun => "dry run writes nothing",
         Reason::MaxOut => "as many addresses are out as may be",
+        Reason::Returning => RETURNING,
         Reason::Standby => "a standby is needed and down, or others are not back yet",
     }
 }

@@ -189,8 +189,12 @@ fn the_metrics_of_a_real_agent_pass_a_strict_reader_and_count_what_happened() {
         let figure = |line: &str| {
             let (code, text) = harness.get("/metrics");
             assert_eq!(code, 200);
-            let silent =
-                ["goavail_votes_total", "goavail_notices_total", "goavail_target_limits_replies"];
+            let silent = [
+                "goavail_votes_total",
+                "goavail_notices_total",
+                "goavail_target_limits_replies",
+                "goavail_target_return_timestamp_seconds",
+            ];
             let families = assert_promised(&text, &silent);
             let (name, labels) = line.split_once(' ').unwrap_or((line, ""));
             let labels: Vec<_> =

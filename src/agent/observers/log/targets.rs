@@ -39,6 +39,8 @@ pub(super) struct FlipReason<'a> {
     pub(super) check: Option<String>,
     /// The last error report about a probe.
     pub(super) said: Option<&'a str>,
+    /// Time until the target is put back, and how often it came to that.
+    pub(super) back_in: Option<String>,
 }
 
 /// Writes a change of health; `count` is the number of outcomes in a row that caused it.
@@ -49,14 +51,14 @@ pub(super) fn flipped(
     silent_for: Option<Duration>,
     reason: &FlipReason<'_>,
 ) {
-    let FlipReason { check, said } = reason;
+    let FlipReason { check, said, back_in } = reason;
     match (from, to) {
         (_, Health::Down) => {
             let silent_for = silence(silent_for);
             warn!(%target, service, check, losses = count, silent_for, said, "target down");
         }
         (Health::AssumedUp, _) => info!(%target, service, replies = count, "target confirmed up"),
-        _ => info!(%target, service, replies = count, "target up"),
+        _ => info!(%target, service, replies = count, back_in, "target up"),
     }
 }
 
@@ -118,7 +120,12 @@ pub(super) fn refused(at: TargetFields<'_>, reason: Reason, detail: &str) {
     let word = reason.as_label();
     match reason {
         // The lines about the whole agent or service, the drain and the change report these already.
-        Reason::Isolated | Reason::Alike | Reason::Drained | Reason::Asked | Reason::DryRun => {
+        Reason::Isolated
+        | Reason::Alike
+        | Reason::Drained
+        | Reason::Asked
+        | Reason::DryRun
+        | Reason::Returning => {
             debug!(%target, service, reason = word, detail, "refused");
         }
         Reason::NoQuorum | Reason::Contested | Reason::Floor | Reason::Standby | Reason::MaxOut => {
@@ -133,7 +140,7 @@ pub(super) fn refusal_over(at: TargetFields<'_>, reason: Reason) {
         Reason::Drained | Reason::DryRun => {
             debug!(%target, service, "drain or dry-run no longer prevents a change");
         }
-        Reason::Alike | Reason::Asked => {
+        Reason::Alike | Reason::Asked | Reason::Returning => {
             debug!(%target, service, reason = reason.as_label(), "no longer refused");
         }
         _ => info!(%target, service, reason = reason.as_label(), "no longer refused"),
@@ -169,6 +176,11 @@ pub(super) fn evidence_back(at: TargetFields<'_>, lasted: Duration, notified: bo
 pub(super) fn drained(TargetFields { target, service }: TargetFields<'_>, drain: &Drain) {
     let why = &*visible(drain.reason.as_deref().unwrap_or("no reason given"));
     info!(%target, service, why, "drained by operator");
+}
+
+/// Writes that the operator ended the wait of a target.
+pub(super) fn wait_ended(TargetFields { target, service }: TargetFields<'_>) {
+    info!(%target, service, "wait ended by operator");
 }
 
 pub(super) fn undrained(TargetFields { target, service }: TargetFields<'_>, expired: bool) {

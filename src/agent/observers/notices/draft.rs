@@ -57,8 +57,9 @@ impl NoticeDraft {
         self
     }
 
-    /// Adds the reason for which a standby is published or not.
-    fn why_standby(self, why: Option<String>) -> Self {
+    /// Adds a reason, if there is one: that for which a standby is published or not, or how often a target
+    /// came back.
+    pub(super) fn explained(self, why: Option<String>) -> Self {
         match why {
             Some(why) => self.detail(why),
             None => self,
@@ -108,7 +109,7 @@ pub(super) fn withdrawn(
         took: Some(took),
     };
     let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target]).names(&withdrawal.names);
-    let draft = draft.evidence(evidence).why_standby(standby);
+    let draft = draft.evidence(evidence).explained(standby);
     let draft = draft.failed(if withdrawal.by_hand { &[] } else { &withdrawal.failed });
     match (withdrawal.by_hand, withdrawal.asked) {
         (true, _) => draft.reason(Reason::Drained),
@@ -129,7 +130,7 @@ pub(super) fn restored(
     let replies = replies.filter(|replies| *replies > 0);
     let evidence = NoticeEvidence { replies, took: Some(took), ..NoticeEvidence::default() };
     let draft = NoticeDraft::new(NoticeKind::Restored).targets([target]).names(names);
-    draft.evidence(evidence).why_standby(standby)
+    draft.evidence(evidence).explained(standby)
 }
 
 /// Returns the notice that a target was added at names that held no address.

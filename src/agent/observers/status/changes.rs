@@ -57,9 +57,10 @@ fn withdrawal(withdrawal: &Withdrawal, standby: Option<String>) -> ChangeEntry<'
     ChangeEntry { action, preposition, names: &withdrawal.names, evidence, failover }
 }
 
-/// Returns the entry for a restoration. `standby` says why a standby is published or not.
-fn restoration(names: &[String], standby: Option<String>) -> ChangeEntry<'_> {
-    let (action, evidence) = (["restore", "restored"], standby.into_iter().collect());
+/// Returns the entry for a restoration. `why` says why a standby is published, or how often a target came
+/// back.
+fn restoration(names: &[String], why: Option<String>) -> ChangeEntry<'_> {
+    let (action, evidence) = (["restore", "restored"], why.into_iter().collect());
     ChangeEntry { action, preposition: "to", names, evidence, failover: None }
 }
 
@@ -84,8 +85,9 @@ impl StatusObserver {
             self.record(&change, *address, &withdrawal(gone, standby));
         }
         for (address, names) in restored {
-            let standby = engine.why_standby(TargetRef { service, address: *address });
-            self.record(&change, *address, &restoration(names, standby));
+            let target = TargetRef { service, address: *address };
+            let why = engine.why_standby(target).or_else(|| engine.how_often(target));
+            self.record(&change, *address, &restoration(names, why));
         }
         for (target, names) in created {
             self.record(&change, *target, &creation(names));

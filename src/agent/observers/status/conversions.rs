@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::agent::clock::Clock;
 use crate::agent::ids::Ids;
-use crate::engine::TargetView;
 use crate::engine::event::Drain;
 use crate::engine::types::Health;
+use crate::engine::{ReturnView, TargetView};
 use crate::settings::Config;
 use crate::status::{ClockReading, ServiceSetup, Setup, TargetState, Time, ZoneSetup, model};
 use crate::text::first_few;
@@ -66,6 +66,16 @@ pub(super) fn drained(drain: &Drain, now: ClockReading, clock: &Clock) -> model:
     model::Drained { until: end.map(|end| now.wall_at(end)), reason: drain.reason.clone() }
 }
 
+/// Returns a wait as readers see it.
+fn returning(wait: ReturnView, now: ClockReading, clock: &Clock) -> model::Returning {
+    let at = clock.started().into_std().checked_add(wait.until.since_start());
+    model::Returning {
+        at: now.wall_at(at.unwrap_or(now.clock)),
+        delay_s: wait.delay.as_secs_f64(),
+        withdrawals_1h: wait.withdrawals,
+    }
+}
+
 /// Returns the state of one target. A target with `several` checks has a probe of its own on the board.
 pub(super) fn target_state(
     view: &TargetView,
@@ -85,6 +95,7 @@ pub(super) fn target_state(
         standby: view
             .standby
             .map(|standby| model::Standby { tier: standby.tier, why: standby.in_words() }),
+        returning: view.returning.map(|wait| returning(wait, now, clock)),
     }
 }
 

@@ -5,6 +5,7 @@
 use super::schedule::{About, Schedule};
 use super::trace::Trace;
 use super::world::World;
+use crate::engine::settings::ReturnSettings;
 use crate::engine::tests::world::ms;
 
 /// The number of schedules that each of the tests plays.
@@ -112,6 +113,17 @@ fn with_several_services_every_claim_holds_for_each_of_them() {
     let seeds = variable("GOAVAIL_SEED").map_or(0..services(), |seed| seed..seed + 1);
     for seed in seeds {
         play_one(&Schedule::with_services(seed));
+    }
+}
+
+/// In the schedules of all kinds, targets wait to be put back, for up to a minute.
+#[test]
+fn targets_that_come_back_late_break_no_claim() {
+    let seeds = variable("GOAVAIL_SEED").map_or(0..services(), |seed| seed..seed + 1);
+    for seed in seeds {
+        let delay = ms(1_000 + seed % 7 * 3_000);
+        let returns = ReturnSettings { delay, max: delay * 3 };
+        play_one(&Schedule { returns, ..Schedule::of(seed) });
     }
 }
 

@@ -10,7 +10,7 @@ use super::chance::Chance;
 use super::services::{STRIDE, in_world, with_services};
 use super::world::{World, member};
 use super::zone::Kind;
-use crate::engine::settings::Settings;
+use crate::engine::settings::{ReturnSettings, Settings};
 use crate::engine::tests::world::{canary, ip, ms, settings, with_floor};
 use crate::engine::types::{Endpoint, Pace, Thresholds};
 
@@ -74,6 +74,7 @@ pub(super) struct Schedule {
     pub(super) targets: u8,
     pub(super) needed: usize,
     pub(super) floor: usize,
+    pub(super) returns: ReturnSettings,
     pub(super) kind: Kind,
     pub(super) loss: usize,
     pub(super) lost_answers: usize,
@@ -156,6 +157,7 @@ impl Schedule {
             targets: chance.pick(if floor > 0 { &[2, 2, 3] } else { &[1, 2, 2, 3] }),
             needed,
             floor,
+            returns: ReturnSettings::default(),
             kind: chance.pick(&[Kind::ByRecord, Kind::WholeSet]),
             loss: chance.pick(&[0, 0, 10, 40]),
             lost_answers: chance.pick(&[0, 0, 20]),
@@ -240,6 +242,7 @@ impl Schedule {
 
     fn alike(&self) -> Settings {
         let mut settings = calm(self.targets, self.floor);
+        settings.default_service_mut().returns = self.returns;
         if self.about == About::Processes {
             settings.canaries.push(Endpoint::echo(canary()));
         }

@@ -158,6 +158,7 @@ fn fact_in_words(fact: &Fact) -> String {
         Fact::FailingOver { .. } => "failing over".into(),
         Fact::Drained { target, drain, .. } => format!("drained {target} {}", drained(drain)),
         Fact::Undrained { target, expired, .. } => format!("undrained {target} {expired}"),
+        Fact::WaitEnded { target, .. } => format!("wait ended {target}"),
         Fact::Peer { peer, alive } => format!("peer {peer} {alive}"),
         Fact::Rehearsal { target, stage, .. } => {
             format!("rehearsal {target} {}", stage_in_words(*stage))
@@ -246,6 +247,7 @@ fn answered(answer: &Result<(), DrainRefusal>) -> String {
         Ok(()) => "done".into(),
         Err(DrainRefusal::NotATarget) => "no target".into(),
         Err(DrainRefusal::NotDrained) => "not drained".into(),
+        Err(DrainRefusal::NotWaiting(why)) => format!("not waiting {why}"),
         Err(DrainRefusal::Floor(names)) => format!("floor {names:?}"),
         Err(DrainRefusal::ZoneUnknown(why)) => format!("zone unknown {why}"),
     }

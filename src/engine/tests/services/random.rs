@@ -7,11 +7,11 @@ use super::site::*;
 use super::zones::Provider;
 use crate::engine::ids::ServiceId;
 use crate::engine::plan::{Family, SetKey};
-use crate::engine::settings::{CheckSettings, Settings};
+use crate::engine::settings::{CheckSettings, ReturnSettings, Settings};
 use crate::engine::tests::cluster::chance::Chance;
 use crate::engine::tests::cluster::random::variable;
 use crate::engine::tests::world::{ip, last, ms};
-use crate::engine::types::{Endpoint, Method, Pace};
+use crate::engine::types::{Endpoint, Health, Method, Pace};
 
 /// The default number of steps.
 const STEPS: u64 = 3_000;
@@ -57,6 +57,10 @@ fn random_settings(chance: &mut Chance) -> Settings {
         }
         its.floor = chance.below(3);
         its.resync_interval = Some(ms(20_000));
+        if chance.percent(50) {
+            let delay = chance.between(1, 15_000);
+            its.returns = ReturnSettings { delay, max: delay * 4 };
+        }
     }
     settings
 }
@@ -110,7 +114,8 @@ fn step(site: &mut Site, chance: &mut Chance) {
         10 => _ = site.unreachable.insert(ip(machine)),
         11 => site.unreachable.clear(),
         12 => site.drain(target, chance.percent(50).then(|| ms(30_000)), chance.percent(30)),
-        13 => site.undrain(target),
+        13 if chance.percent(50) => site.undrain(target),
+        13 => site.put_back(target, chance.percent(50)),
         14 => site.set_provider(zone, chance.pick(&[Provider::Fails, Provider::Hangs])),
         15 => site.set_provider(zone, Provider::Works),
         16 => change_by_others(site, chance),
@@ -122,6 +127,23 @@ fn step(site: &mut Site, chance: &mut Chance) {
         }
     }
     site.run_for(chance.between(50, 4_000));
+}
+
+/// Checks that no target waits while its set has too few addresses that are in service and not down, or for
+/// longer than its service says.
+fn assert_nothing_waits_in_vain(site: &Site, label: &str) {
+    let views: Vec<_> = site.engine.targets().collect();
+    for view in &views {
+        let Some(wait) = view.returning else { continue };
+        let its = &site.settings.services[&view.service];
+        let others = views.iter().filter(|other| {
+            other.service == view.service && other.in_service && other.health != Health::Down
+        });
+        assert!(others.count() >= its.floor.max(1), "{label}: {view:?}");
+        let left = wait.until.since_start().saturating_sub(site.now);
+        assert!(left <= its.returns.max && wait.delay <= its.returns.max, "{label}: {view:?}");
+        assert!(!view.in_service && view.drain.is_none(), "{label}: {view:?}");
+    }
 }
 
 /// Heals everything, and checks that every target is where it belongs, for its own service.
@@ -157,6 +179,7 @@ fn run(seed: u64, steps: u64) {
         step(&mut site, &mut chance);
         let label = format!("seed {seed}, step {number}");
         site.assert_sound(&label);
+        assert_nothing_waits_in_vain(&site, &label);
         if number % STEPS_TO_CALM == 0 {
             calm_down(&mut site, &label);
         }

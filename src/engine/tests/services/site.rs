@@ -304,6 +304,13 @@ impl Site {
         self.send(Event::Undrain { ticket, service, target });
     }
 
+    /// Commands to put a target back at once; with `undrain`, also to give it back.
+    pub(super) fn put_back(&mut self, target: TargetRef, undrain: bool) {
+        let TargetRef { service, address: target } = target;
+        let ticket = self.ledger.next_ticket();
+        self.send(Event::Return { ticket, service, target, undrain });
+    }
+
     /// Returns the drain of a target that is watched.
     pub(super) fn drained(&self, target: TargetRef) -> Option<Drain> {
         self.engine.target_view(target)?.drain
