@@ -217,6 +217,30 @@ warning: state_file is not set, so a restart?forgets it
 }
 
 #[tokio::test]
+async fn the_ways_back_reach_the_agent_as_they_are_asked_for() {
+    let (place, mut agent) = asked();
+    let cases = [
+        ("undrain 198.51.100.10", CommandKind::Undrain, None),
+        ("undrain 198.51.100.10 --now", CommandKind::UndrainNow, None),
+        ("return 198.51.100.10", CommandKind::Return, None),
+        ("return www/198.51.100.10", CommandKind::Return, Some("www")),
+        ("return 198.51.100.10 --service www", CommandKind::Return, Some("www")),
+    ];
+    for (arguments, kind, service) in cases {
+        let event_loop = async {
+            let command = agent.commands.recv().await.unwrap();
+            assert_eq!((command.target, command.kind), (ip("198.51.100.10"), kind));
+            assert_eq!(command.service.as_deref(), service, "{arguments}");
+            let (message, warnings) = ("done".to_owned(), vec![]);
+            let done = CommandDone { message, until: None, warnings, services: vec![] };
+            command.reply.send(Ok(done)).unwrap();
+        };
+        let (ended, ()) = tokio::join!(place.run(arguments, &[]), event_loop);
+        assert_eq!(ended, (0, "done\n".to_owned(), String::new()), "{arguments}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_in_the_agents_words_with_exit_code_1() {
     let (place, mut agent) = asked();
     let floor = "only 1 address would be left at www.example.com, at least 2 must be; --force \

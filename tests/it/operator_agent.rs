@@ -12,5 +12,6 @@ mod names;
 mod neighbours;
 mod planning;
 mod remembering;
+mod returning;
 mod secrets;
 mod views;
