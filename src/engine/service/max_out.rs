@@ -86,6 +86,19 @@ impl OutTargets {
         place.stage > OutStage::Gone && self.first_held.is_some_and(|first| *place >= first)
     }
 
+    /// Returns the number of targets that would leave if more were allowed to be out.
+    pub(super) fn held(&self) -> usize {
+        let Some(first) = self.first_held else { return 0 };
+        let beyond = self.ranked.range(first..).map(|(place, _)| place.stage);
+        beyond.filter(|stage| matches!(stage, OutStage::Leaving | OutStage::Down)).count()
+    }
+
+    /// Iterates over the targets that are gone.
+    pub(super) fn gone(&self) -> impl Iterator<Item = TargetId> {
+        let gone = self.ranked.iter().take_while(|(place, _)| place.stage == OutStage::Gone);
+        gone.map(|(_, id)| *id)
+    }
+
     /// Gives a target another place, or none. Returns the targets with another answer of
     /// [`Self::holds`].
     pub(super) fn set(&mut self, id: TargetId, place: Option<OutPlace>) -> Vec<TargetId> {

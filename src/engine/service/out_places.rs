@@ -37,6 +37,13 @@ impl Service {
         is_held.then_some(MaxOutReached { limit, of })
     }
 
+    /// Whether more dead targets stay for now than others are on their way back.
+    pub(super) fn dead_ones_wait_for_room(&self) -> bool {
+        let held = self.out.held();
+        let gone = self.out.gone().filter_map(|id| self.targets.get(id));
+        held > 0 && held > gone.filter(|target| target.verdict.is_in_service()).count()
+    }
+
     /// Forgets the places of all targets, since the settings are new. They are looked at again with the
     /// next decision pass.
     pub(in crate::engine) fn forget_out(&mut self) {

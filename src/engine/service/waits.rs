@@ -135,7 +135,8 @@ impl Service {
     }
 
     /// Returns addresses that are enough for the record sets of a family: at least one, as many as the floor
-    /// says, and so many primaries that no standby is needed. `None` if there are too few. An address that is
+    /// says, and so many primaries that no standby is needed. `None` if there are too few, or others are dead and
+    /// stay since those that wait count as out. An address that is
     /// down does not count, even if a guard keeps it in service.
     fn find_enough(
         &self,
@@ -143,6 +144,9 @@ impl Service {
         supposed: Supposed<'_>,
         health: &HealthTracker,
     ) -> Option<Vec<IpAddr>> {
+        if self.dead_ones_wait_for_room() {
+            return None;
+        }
         let standby = &self.settings.standby;
         let has_standbys = standby.tiers.keys().any(|address| Family::of(*address) == family);
         let (floor, below) =
@@ -174,6 +178,7 @@ impl Service {
         }
         let mut before = self.enough.of(family).into_iter().flatten();
         let stay = self.enough.of(family).is_some()
+            && !self.dead_ones_wait_for_room()
             && before.all(|at| self.target(*at).is_some_and(|target| self.is_well(target, health)));
         if !stay {
             let found = self.find_enough(family, Supposed::default(), health);

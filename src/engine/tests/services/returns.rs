@@ -71,6 +71,27 @@ fn a_target_is_put_back_once_it_was_up_for_so_long() {
     site.assert_sound("a wait");
 }
 
+/// Those that wait count as out, and a dead one may not stay in DNS for that.
+#[test]
+fn a_wait_ends_if_a_dead_address_stays_for_it() {
+    let mut settings = waiting(&[1, 2, 3, 4], 600, 600);
+    settings.services.get_mut(&service(1)).unwrap().max_out = Some(2);
+    let mut site = Site::new(&settings);
+    site.run_until(ms(8_000));
+    for number in [1, 2] {
+        fails(&mut site, number);
+    }
+    assert_eq!(site.published(1), [3, 4], "both wait");
+    site.dies(3);
+    site.run_for(ms(5_000));
+    assert_eq!(site.published(1), [1, 4], "the first of them is back, and the dead one is out");
+    assert_eq!([2, 3].map(|it| reason(&site, it)), [Some(Reason::Returning), None]);
+    site.dies(4);
+    site.run_for(ms(5_000));
+    assert_eq!(site.published(1), [1, 2]);
+    site.assert_sound("in the end");
+}
+
 #[test]
 fn a_failure_during_the_wait_begins_it_anew_and_single_losses_do_not() {
     let mut site = Site::new(&waiting(&[1, 2], 30, 30));
