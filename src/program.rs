@@ -214,10 +214,15 @@ fn may_colour() -> bool {
 fn check_rehearsal(config: &Config, target: Option<&CommandTarget>) -> Result<(), ProgramFailure> {
     let Some(target) = target else { return Ok(()) };
     let services = commands::services_named(config, "--rehearse", target.service.as_deref())?;
-    if services.iter().any(|service| service.targets.contains(&target.address)) {
+    if services.iter().any(|service| service.probed().contains(&target.address)) {
         return Ok(());
     }
     let file = config.path.display();
+    if services.iter().any(|service| service.targets.contains(&target.address)) {
+        return Err(ProgramFailure::Refused(format!(
+            "--rehearse: {target} is a last_resort in {file}, which is not probed; rehearse the others"
+        )));
+    }
     Err(ProgramFailure::Refused(format!(
         "--rehearse: {target} is not among the addresses in {file}"
     )))

@@ -79,7 +79,7 @@ impl Ids {
         for service in &config.services {
             for check in &service.checks {
                 let method = self.method(&check.method);
-                let targets = service.targets.iter();
+                let targets = service.probed().iter();
                 endpoints.extend(targets.map(|address| Endpoint { address: *address, method }));
             }
         }

@@ -59,7 +59,8 @@ pub(super) fn settings(config: &Config, ids: &Ids, room: NonZeroU32) -> Settings
 
 /// Returns the standbys of a service.
 fn standby(its: &StandbyConfig) -> StandbySettings {
-    StandbySettings { tiers: its.iter().collect(), below: its.below }
+    let last_resort = its.last_tier();
+    StandbySettings { tiers: its.iter().collect(), last_resort, below: its.below }
 }
 
 /// Returns a check of a service.

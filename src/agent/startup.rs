@@ -106,7 +106,8 @@ pub(super) fn rehearsed(wanted: &CommandTarget, settings: &Settings) -> BTreeSet
     let mut targets = BTreeSet::new();
     for (id, service) in settings.services() {
         let is_meant = wanted.service.as_ref().is_none_or(|name| *name == service.name);
-        if is_meant && service.targets.contains(&wanted.address) {
+        let is_probed = !service.standby.is_unprobed(wanted.address);
+        if is_meant && is_probed && service.targets.contains(&wanted.address) {
             targets.insert(TargetRef { service: id, address: wanted.address });
         }
     }

@@ -66,6 +66,11 @@ key! {
     EndpointId
 }
 
+impl EndpointId {
+    /// The key of no endpoint, for a target that is not probed.
+    pub const NONE: Self = Self(u32::MAX);
+}
+
 key! {
     /// The key of a service. A service that is removed leaves its key unused.
     ServiceId

@@ -100,6 +100,9 @@ pub struct StandbySettings {
     /// The tier of each standby address, 1 for the one to be used first. All of them are targets, and
     /// the other targets are tier 0.
     pub tiers: BTreeMap<IpAddr, usize>,
+    /// The tier of the addresses that are put in unprobed when all others are down, if there are any. It
+    /// is the last one.
+    pub last_resort: Option<usize>,
     /// The number of addresses of the earlier tiers that must be in service, in each record set, for
     /// a tier to be left out.
     pub below: usize,
@@ -118,6 +121,22 @@ impl StandbySettings {
     /// Returns the tier of a target.
     pub(super) fn tier(&self, address: IpAddr) -> usize {
         self.tiers.get(&address).copied().unwrap_or_default()
+    }
+
+    /// Whether a tier is the one that is put in unprobed.
+    pub(super) fn is_last_resort(&self, tier: usize) -> bool {
+        self.last_resort == Some(tier)
+    }
+
+    /// Whether an address is put in unprobed.
+    pub(crate) fn is_unprobed(&self, address: IpAddr) -> bool {
+        self.last_resort.is_some() && self.is_last_resort(self.tier(address))
+    }
+
+    /// Returns the number of addresses that are probed, of `count` in all.
+    pub(super) fn probed(&self, count: usize) -> usize {
+        let last = self.last_resort;
+        count - self.tiers.values().filter(|tier| Some(**tier) == last).count()
     }
 
     /// Returns the last tier; 0 without standbys.

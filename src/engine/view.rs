@@ -22,7 +22,7 @@ pub struct TargetView {
     pub service: ServiceId,
     /// The target's address.
     pub address: IpAddr,
-    /// The endpoint that is probed for the target; with several checks, the one that its health is
+    /// The endpoint that is probed for the target, [`EndpointId::NONE`] for a last resort; with several checks, the one that its health is
     /// mainly due to.
     pub endpoint: EndpointId,
     /// The target's health, as seen from here.
@@ -213,6 +213,9 @@ impl Engine {
 
     fn view(&self, service: &Service, target: &Target) -> Option<TargetView> {
         let its = service.health_of(target, &self.health);
+        if service.settings.standby.is_unprobed(target.address) {
+            return Some(unprobed_view(service, target));
+        }
         let TargetHealth { health, proof, decisive, .. } = its;
         let watch = self.prober.state(decisive)?;
         let subject = self.health.get(decisive)?;
@@ -238,5 +241,29 @@ impl Engine {
             standby: service.standby_view(target),
             returning: service.return_view(target, self.context.now),
         })
+    }
+}
+
+/// Returns the view of a last resort, which is not probed.
+fn unprobed_view(service: &Service, target: &Target) -> TargetView {
+    TargetView {
+        service: service.id,
+        address: target.address,
+        endpoint: EndpointId::NONE,
+        health: Health::AssumedUp,
+        unknown: false,
+        proven: false,
+        judged: Moment::START,
+        in_service: target.verdict.is_in_service(),
+        reason: target.verdict.reason,
+        losses: 0,
+        replies: 0,
+        last_rtt: None,
+        since: target.since,
+        limits: None,
+        last_error: None,
+        failed: Vec::new(),
+        drain: service.drains.get(target.address).cloned(),
+        standby: service.standby_view(target),
     }
 }

@@ -87,7 +87,7 @@ impl CheckAdvice<'_> {
 
     /// Warns about commands that cannot all run when they are due.
     fn about_commands(&self, exec: &ExecSettings, probing: &Probing) -> Vec<String> {
-        let (targets, places) = (self.service.targets.len(), exec.pool().max_running());
+        let (targets, places) = (self.service.probed().len(), exec.pool().max_running());
         let mut warnings = Vec::new();
         if let Some(user) = exec.user().filter(|user| user.is_out_of_reach()) {
             warnings.push(format!(
@@ -122,7 +122,7 @@ impl CheckAdvice<'_> {
     fn about_one_target(&self) -> Option<String> {
         let mut counted = self.service.counted();
         let is_answered = counted.any(|check| matches!(check.method, CheckMethod::Request(_)));
-        (is_answered && self.service.targets.len() == 1).then(|| {
+        (is_answered && self.service.probed().len() == 1).then(|| {
             "with one address there is no other to compare its answers with: a bad deploy takes it out \
              (only min_in_service = 1 would keep it)"
                 .to_owned()

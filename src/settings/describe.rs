@@ -66,8 +66,12 @@ impl Config {
     fn service(&self, service: &ServiceConfig, zone: &NamedZone) -> Vec<(String, String)> {
         let named = self.has_services;
         let mut parts = vec![("watches".to_owned(), watching(service))];
-        if !service.standby.is_empty() {
-            parts.push(("standby".to_owned(), service.standby.in_words()));
+        let standby = [
+            ("standby", service.standby.in_words()),
+            ("last resort", service.standby.last_resort_in_words()),
+        ];
+        for (label, words) in standby {
+            parts.extend(words.map(|words| (label.to_owned(), words)));
         }
         parts.extend(self.checks(service));
         let others = [
@@ -144,7 +148,7 @@ impl Config {
             several => format!("; up to {several} addresses at once"),
         };
         let canaries = if self.has_services { 0 } else { self.canaries.len() };
-        let endpoints = service.targets.len() + canaries;
+        let endpoints = service.probed().len() + canaries;
         let most = retries::most_a_second(endpoints, pace.interval, pace.retry_interval).ceil();
         format!(
             "a probe every {}, every {} while a reply is missing; none within {} is a loss{burst}; \

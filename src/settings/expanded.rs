@@ -57,6 +57,9 @@ struct CheckedService<'a> {
     /// The number of addresses in service below which a tier is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     standby_below: Option<usize>,
+    /// The addresses that are published unprobed once all others are down.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    last_resort: Vec<String>,
     /// The kind of probes, as for `--type`.
     check: &'static str,
     port: Option<u16>,
@@ -175,7 +178,8 @@ impl<'a> CheckedService<'a> {
             names: &service.names,
             addresses: in_words(service.primaries()),
             standby: service.standby.tiers.iter().map(|tier| in_words(tier)).collect(),
-            standby_below: (!service.standby.is_empty()).then_some(service.standby.below),
+            standby_below: (!service.standby.tiers.is_empty()).then_some(service.standby.below),
+            last_resort: in_words(&service.standby.last_resort),
             check: service.check_kind(),
             port: first.method.port(),
             checks: checks.map(CheckedCheck::from).collect(),

@@ -65,6 +65,12 @@ impl ServiceConfig {
         self.max_out.limit(self.primaries().len())
     }
 
+    /// Returns the addresses that are probed: all but the last resort.
+    pub(crate) fn probed(&self) -> &[IpAddr] {
+        let unprobed = self.standby.last_resort.len();
+        &self.targets[..self.targets.len().saturating_sub(unprobed)]
+    }
+
     /// Returns one of its record sets. New records are alike in all of them.
     pub(super) fn a_set(&self) -> Option<SetKey> {
         let (name, target) = (self.names.first()?, self.targets.first()?);

@@ -1,4 +1,4 @@
-//! Standby addresses: `standby` and `standby_below`.
+//! Standby addresses: `standby`, `standby_below` and `last_resort`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,6 +19,9 @@ pub(super) const STANDBY: Key = Key::new("standby");
 /// The key of the number below which a tier is published.
 pub(super) const BELOW: Key = Key::new("standby_below");
 
+/// The key of the addresses that are put in unprobed.
+pub(super) const LAST_RESORT: Key = Key::new("last_resort");
+
 /// Default of `standby_below`.
 const DEFAULT_BELOW: usize = 1;
 
@@ -36,22 +39,40 @@ pub struct StandbyConfig {
     pub tiers: Vec<Vec<IpAddr>>,
     /// The number of addresses of the earlier tiers in service below which a tier is published.
     pub below: usize,
+    /// The addresses that are published unprobed once all others are down.
+    pub last_resort: Vec<IpAddr>,
 }
 
 impl StandbyConfig {
-    /// Whether there are no standbys.
+    /// Whether there are neither standbys nor a last resort.
     pub(crate) fn is_empty(&self) -> bool {
-        self.tiers.is_empty()
+        self.tiers.is_empty() && self.last_resort.is_empty()
     }
 
-    /// Iterates over the standbys with their tiers, from 1 on.
+    /// Returns the tier of the last resort, if there is one.
+    pub(crate) fn last_tier(&self) -> Option<usize> {
+        (!self.last_resort.is_empty()).then_some(self.tiers.len() + 1)
+    }
+
+    /// Iterates over the standbys with their tiers, from 1 on. The last resort comes last.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpAddr, usize)> {
-        let tiers = self.tiers.iter().zip(1..);
+        let tiers = self.tiers.iter().chain(std::iter::once(&self.last_resort)).zip(1..);
         tiers.flat_map(|(addresses, tier)| addresses.iter().map(move |address| (*address, tier)))
     }
 
-    /// Describes the standbys: `tier 1: 198.51.100.7; published while …`.
-    pub(super) fn in_words(&self) -> String {
+    /// Describes the last resort; `None` if there is none.
+    pub(super) fn last_resort_in_words(&self) -> Option<String> {
+        let addresses = listed(&self.last_resort);
+        (!self.last_resort.is_empty()).then(|| {
+            format!("{addresses}; never asked, and published once all others of its family are out")
+        })
+    }
+
+    /// Describes the standbys: `tier 1: 198.51.100.7; published while …`. `None` if there are none.
+    pub(super) fn in_words(&self) -> Option<String> {
+        if self.tiers.is_empty() {
+            return None;
+        }
         let tiers = self.tiers.iter().zip(1..);
         let tiers = tiers.map(|(addresses, tier)| format!("tier {tier}: {}", listed(addresses)));
         let tiers: Vec<String> = tiers.collect();
@@ -60,11 +81,11 @@ impl StandbyConfig {
             _ => ("a tier is ", "those of the tiers before"),
         };
         let verb = if self.below == 1 { "is" } else { "are" };
-        format!(
+        Some(format!(
             "{}; {which}published while fewer than {} of {of} {verb} in service, if seen to answer",
             tiers.join("; "),
             self.below,
-        )
+        ))
     }
 
     /// Returns the values in force, with the places that `place_of` finds.
@@ -72,15 +93,17 @@ impl StandbyConfig {
         &self,
         place_of: impl Fn(&str) -> Option<&'a Spot>,
     ) -> Vec<ValueInForce> {
-        if self.is_empty() {
-            return Vec::new();
+        let mut values = Vec::new();
+        if !self.tiers.is_empty() {
+            let tiers: Vec<String> = self.tiers.iter().map(|tier| in_order(tier)).collect();
+            values.push((STANDBY.name, tiers.join("; ")));
+            values.push((BELOW.name, self.below.to_string()));
         }
-        let tiers: Vec<String> = self.tiers.iter().map(|tier| in_order(tier)).collect();
-        let (standby, below) = (STANDBY.name, BELOW.name);
-        vec![
-            ValueInForce::new(standby, tiers.join("; "), place_of(standby)),
-            ValueInForce::new(below, self.below.to_string(), place_of(below)),
-        ]
+        if !self.last_resort.is_empty() {
+            values.push((LAST_RESORT.name, in_order(&self.last_resort)));
+        }
+        let values = values.into_iter();
+        values.map(|(key, value)| ValueInForce::new(key, value, place_of(key))).collect()
     }
 }
 
@@ -92,6 +115,7 @@ fn in_order(addresses: &[IpAddr]) -> String {
 pub(super) struct ParsedStandby {
     tiers: Field<WrittenTiers>,
     below: Field<usize>,
+    last_resort: Field<Vec<At<IpAddr>>>,
 }
 
 /// A service for which standbys are built.
@@ -102,6 +126,13 @@ pub(super) struct Primaries<'a> {
     pub(super) place: Option<&'a Spot>,
 }
 
+impl Primaries<'_> {
+    /// Returns the number of addresses of a family.
+    fn count(&self, family: Family) -> usize {
+        self.addresses.iter().filter(|address| Family::of(**address) == family).count()
+    }
+}
+
 /// Reads `standby_below`, in a section or in a service.
 pub(super) fn below(section: Section, values: &mut FieldReader<'_>) -> Field<usize> {
     values.one(section, BELOW.name, integer(1, 1000))
@@ -110,18 +141,27 @@ pub(super) fn below(section: Section, values: &mut FieldReader<'_>) -> Field<usi
 impl ParsedStandby {
     /// Takes the values of a service out of its table.
     pub(super) fn parse(section: Section, values: &mut FieldReader<'_>) -> Self {
-        Self { tiers: values.field(section, STANDBY.name, tiers), below: below(section, values) }
+        Self {
+            tiers: values.field(section, STANDBY.name, tiers),
+            below: below(section, values),
+            last_resort: values.field(section, LAST_RESORT.name, last_resort),
+        }
     }
 
     /// Returns the standbys with their places.
     pub(super) fn items(&self) -> impl Iterator<Item = &At<IpAddr>> {
-        self.tiers.value().into_iter().flatten().flatten()
+        let standbys = self.tiers.value().into_iter().flatten().flatten();
+        standbys.chain(self.last_resort.value().into_iter().flatten())
     }
 
     /// Returns the places of the values, by key. `top` is the default of `standby_below`.
     pub(super) fn places(&self, top: &Field<usize>) -> Vec<(&'static str, Spot)> {
         let below = self.below.over(top);
-        let places = [(STANDBY.name, self.tiers.spot()), (BELOW.name, below.spot())];
+        let places = [
+            (STANDBY.name, self.tiers.spot()),
+            (BELOW.name, below.spot()),
+            (LAST_RESORT.name, self.last_resort.spot()),
+        ];
         places.into_iter().filter_map(|(key, spot)| Some((key, spot?.clone()))).collect()
     }
 
@@ -134,19 +174,25 @@ impl ParsedStandby {
         report: &mut Report,
     ) -> StandbyConfig {
         let below = self.below.over(top);
-        let Some(written) = self.tiers.present() else {
-            if let Some(at) = self.below.present() {
-                report.warn(&at.spot, "not used: the service has no standby");
-            }
-            return StandbyConfig::default();
-        };
+        let has_standbys = self.tiers.present().is_some();
+        if let Some(at) = self.below.present().filter(|_| !has_standbys) {
+            report.warn(&at.spot, "not used: the service has no standby");
+        }
         self.refuse_twice(primaries, report);
         for family in [Family::A, Family::Aaaa] {
-            self.refuse_unreplaced(family, &below, primaries, report);
+            self.refuse_unreplaced(family, primaries, report);
+            if has_standbys {
+                self.refuse_many_below(family, &below, primaries, report);
+            }
         }
-        let tiers = written.value.iter();
-        let tiers = tiers.map(|tier| tier.iter().map(|at| at.value).collect());
-        StandbyConfig { tiers: tiers.collect(), below: below.or(DEFAULT_BELOW) }
+        let mut built = StandbyConfig::default();
+        for tier in self.tiers.value().into_iter().flatten() {
+            built.tiers.push(tier.iter().map(|at| at.value).collect());
+            built.below = below.or(DEFAULT_BELOW);
+        }
+        let last_resort = self.last_resort.value().into_iter().flatten();
+        built.last_resort.extend(last_resort.map(|at| at.value));
+        built
     }
 
     /// Refuses an address in two tiers.
@@ -164,24 +210,30 @@ impl ParsedStandby {
         }
     }
 
-    /// Refuses standbys of a family with too few addresses that they could stand in for.
-    fn refuse_unreplaced(
+    /// Refuses standbys of a family without an address that they could stand in for.
+    fn refuse_unreplaced(&self, family: Family, primaries: &Primaries<'_>, report: &mut Report) {
+        let Some(first) = self.items().find(|at| Family::of(at.value) == family) else { return };
+        if primaries.count(family) == 0 && !primaries.addresses.is_empty() {
+            let what = format!(
+                "{} would never be published: ip_addresses has none for {family} records",
+                first.shown
+            );
+            report.refuse(&first.spot, what);
+        }
+    }
+
+    /// Refuses standbys of a family with too few addresses for them ever to leave.
+    fn refuse_many_below(
         &self,
         family: Family,
         below: &Field<usize>,
         primaries: &Primaries<'_>,
         report: &mut Report,
     ) {
-        let Some(first) = self.items().find(|at| Family::of(at.value) == family) else { return };
-        let addresses = primaries.addresses.iter();
-        let count = addresses.filter(|address| Family::of(**address) == family).count();
-        if count == 0 && !primaries.addresses.is_empty() {
-            let what = format!(
-                "{} would never be published: ip_addresses has none for {family} records",
-                first.shown
-            );
-            report.refuse(&first.spot, what);
-        } else if count > 0
+        let mut standbys = self.tiers.value().into_iter().flatten().flatten();
+        let count = primaries.count(family);
+        if count > 0
+            && standbys.any(|at| Family::of(at.value) == family)
             && let Some(at) = below.present().filter(|at| at.value > count)
         {
             let what = format!(
@@ -214,6 +266,22 @@ fn tiers(report: &mut Report, written: WrittenValue) -> Field<WrittenTiers> {
     match tiers {
         Some(value) => Field::Given(At { spot, shown, value }),
         None => Field::Refused,
+    }
+}
+
+/// Reads the addresses of the last resort.
+fn last_resort(report: &mut Report, written: WrittenValue) -> Field<Vec<At<IpAddr>>> {
+    let WrittenValue { spot, shown, value } = written;
+    match value {
+        Value::List(items) if !items.is_empty() => match tier(report, items) {
+            Some(value) => Field::Given(At { spot, shown, value }),
+            None => Field::Refused,
+        },
+        _ => {
+            let allowed = "a list of addresses, such as [\"198.51.100.7\"]";
+            report.refuse(&spot, not_allowed(&shown, allowed));
+            Field::Refused
+        }
     }
 }
 

@@ -11,7 +11,8 @@ pub(super) enum Concern {
     DownInDns,
     /// Down and out of DNS, as it should be.
     Down,
-    /// Alive, but not fully in DNS: drained, held back, or with a record missing.
+    /// Alive, but not fully in DNS: drained, held back, or with a record missing; or a last resort in
+    /// DNS.
     HeldOut,
     /// Of unknown health.
     Unknown,
@@ -37,11 +38,13 @@ impl Concern {
             Health::Down => Self::Down,
             Health::Unknown => Self::Unknown,
             _ if target.stands_ready() && present == 0 => match target.health {
-                Health::AssumedUp => Self::Assumed,
+                Health::AssumedUp if !target.is_last_resort() => Self::Assumed,
                 _ if losing => Self::Losing,
                 _ => Self::Fine,
             },
             _ if !target.serves() || target.reason.is_some() || missing > 0 => Self::HeldOut,
+            // All others are out.
+            _ if target.is_last_resort() => Self::HeldOut,
             _ if losing => Self::Losing,
             _ if target.checks.iter().any(CheckStatus::is_notable) => Self::Noted,
             Health::AssumedUp => Self::Assumed,

@@ -168,9 +168,13 @@ impl Comparison {
         }
         let all_healthy = zone.plan(&zone.all_healthy());
         let by_agent = verdicts.as_ref().map(|verdicts| {
-            let below = zone.standby.below;
-            let desired = verdicts.iter().filter_map(|(at, why)| Some((*at, why.desired(below)?)));
-            zone.plan(&desired.collect())
+            let mut desired = BTreeMap::new();
+            for (address, why) in verdicts {
+                let is_last_resort = zone.standby.last_resort.contains(address);
+                let below = if is_last_resort { 1 } else { zone.standby.below };
+                desired.extend(why.desired(below).map(|state| (*address, state)));
+            }
+            zone.plan(&desired)
         });
         let verdicts = verdicts.unwrap_or_default();
         let there = there(zone.listing);
@@ -245,7 +249,7 @@ impl Compared<'_> {
     fn all_healthy(&self) -> BTreeMap<IpAddr, Desired> {
         let targets = self.targets.iter().map(|target| (*target, Desired::Serve));
         let standbys = self.standby.iter();
-        let below = self.standby.below;
+        let below = self.standby.below.max(1);
         let standbys = standbys.map(|(address, _)| (address, Desired::StandBy(below)));
         targets.chain(standbys).collect()
     }

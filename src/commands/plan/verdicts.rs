@@ -117,6 +117,13 @@ impl Why {
             (_, Health::Up, true) => Self::Up,
             (_, Health::Up, false) if target.standby.is_some() => Self::Standby,
             (_, Health::Down, false) => Self::Down,
+            (_, Health::AssumedUp, in_service) if target.is_last_resort() => {
+                if in_service {
+                    Self::Needed
+                } else {
+                    Self::Standby
+                }
+            }
             (_, Health::AssumedUp, _) => Self::AssumedUp,
             (_, Health::Unknown, _) => Self::Unknown,
             _ => Self::Pending,

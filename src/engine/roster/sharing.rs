@@ -60,6 +60,9 @@ impl Sharing {
         }
         for (id, its) in settings.services() {
             for address in its.targets.iter().copied() {
+                if its.standby.is_unprobed(address) {
+                    continue;
+                }
                 let rehearsed = services.get(id).is_some_and(|it| it.is_rehearsing(address));
                 for ServiceCheck { check, .. } in its.checks.iter().cloned() {
                     let probed = Probed { address, check, rehearsed };

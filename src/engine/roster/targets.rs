@@ -34,7 +34,9 @@ impl Engine {
             endpoints.reserve(if settings.services.len() == 1 { its.targets.len() } else { 0 });
             for address in its.targets.iter().copied() {
                 let target = TargetRef { service, address };
-                let enrolled = self.enroll_target(target, &checks, sharing);
+                let is_unprobed = its.standby.is_unprobed(address);
+                let checks = if is_unprobed { &[] } else { checks.as_slice() };
+                let enrolled = self.enroll_target(target, checks, sharing);
                 endpoints.extend(enrolled.into_iter().filter(|it| sharing.list(it.id)));
             }
         }
@@ -96,7 +98,7 @@ impl Engine {
         sharing: &mut Sharing,
     ) {
         let ids: Vec<EndpointId> = enrolled.iter().map(|it| it.id).collect();
-        let Some(endpoints) = Endpoints::of(&ids) else { return };
+        let endpoints = Endpoints::of(&ids).unwrap_or_else(Endpoints::none);
         let Some(service) = self.services.get_mut(name.service) else { return };
         let key = if let Some(target) = service.id(name.address) {
             service.set_endpoints(target, endpoints);

@@ -159,7 +159,7 @@ impl Service {
         let Some(target) = self.targets.get(id) else { return };
         let its = self.health_of(target, health);
         let has_run = self.counted(target).any(|(_, id)| health.answered_run(id).is_some());
-        let several = self.by_address.len() > 1;
+        let several = self.settings.standby.probed(self.by_address.len()) > 1;
         let suspect = several && has_run && its.health == Health::Down && !its.asked;
         if suspect {
             if !self.alike.suspects.contains_key(&id) {

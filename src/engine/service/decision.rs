@@ -123,7 +123,8 @@ impl Service {
         }
         if let Ruling::Decide { verdict, agreeing, after } = &ruling {
             let (verdict, mut after) = (*verdict, *after);
-            let by_others = verdict.is_standing_by();
+            // The verdict on a standby that is not needed, and on a last resort, rests on others.
+            let by_others = verdict.is_standing_by() || self.settings.standby.is_unprobed(address);
             let judged = by_others || !opposed && its.health != Health::AssumedUp;
             if let Some(target) = self.targets.get(id)
                 && (by_others || verdict.is_in_service() && self.tier(target) > 0)

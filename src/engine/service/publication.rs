@@ -42,7 +42,7 @@ impl Service {
             }
             Verdict::Withdrawn(WithdrawalCause::Down | WithdrawalCause::Asked) => Desired::Withdraw,
             Verdict::Withdrawn(WithdrawalCause::Drained) => Desired::WithdrawAnyway,
-            Verdict::Withdrawn(WithdrawalCause::StandingBy) => self.desired_of_standby(),
+            Verdict::Withdrawn(WithdrawalCause::StandingBy) => self.desired_of_standby(target),
         })
     }
 

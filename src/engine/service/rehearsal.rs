@@ -44,7 +44,7 @@ impl Rehearsal {
 impl Service {
     /// Prepares the rehearsal of a target's death. Returns its id, if it is watched.
     pub(in crate::engine) fn rehearse(&mut self, address: IpAddr) -> Option<TargetId> {
-        let id = self.id(address)?;
+        let id = self.id(address).filter(|_| !self.settings.standby.is_unprobed(address))?;
         self.rehearsals.insert(address, Rehearsal::Waiting);
         Some(id)
     }

@@ -29,6 +29,8 @@ pub struct StandbyView {
     pub in_service: usize,
     /// The number of those below which the standby is published.
     pub below: usize,
+    /// Whether it is a last resort, which is put in unprobed.
+    pub is_last_resort: bool,
 }
 
 impl Service {
@@ -46,7 +48,9 @@ impl Service {
     pub(super) fn standing(&self, target: &Target) -> Option<TierStanding> {
         let tier = self.tier(target);
         let need = self.needs.of(tier, Family::of(target.address));
-        (tier > 0).then_some(TierStanding { need, in_service: target.verdict.is_in_service() })
+        let (in_service, is_unprobed) =
+            (target.verdict.is_in_service(), self.settings.standby.is_last_resort(tier));
+        (tier > 0).then_some(TierStanding { need, in_service, is_unprobed })
     }
 
     /// Decides about every target with a relevant change, tier by tier: each need follows from the
@@ -92,7 +96,7 @@ impl Service {
         for family in [Family::A, Family::Aaaa] {
             let earlier = self.targets_before(tier, family);
             let members = earlier.map(|target| self.member(target, outside, context));
-            let need = Before::of(members, tier, family).need(self.settings.standby.below);
+            let need = self.need_of(tier, Before::of(members, tier, family));
             if !self.needs.set(tier, family, need) {
                 continue;
             }
@@ -103,6 +107,15 @@ impl Service {
                     target.verdict.unverified |= !target.verdict.is_in_service();
                 }
             }
+        }
+    }
+
+    /// Returns the need for a tier with these addresses before it.
+    fn need_of(&self, tier: usize, before: Before) -> Need {
+        if self.settings.standby.is_last_resort(tier) {
+            before.need_of_last_resort()
+        } else {
+            before.need(self.settings.standby.below)
         }
     }
 
@@ -118,6 +131,7 @@ impl Service {
             tier: self.tier(target),
             family: Family::of(target.address),
             in_service: target.verdict.is_in_service(),
+            is_out: target.verdict.is_taken_out(),
             confirmed: self.is_serving(target, outside, context),
         }
     }
@@ -141,13 +155,15 @@ impl Service {
         outside: Outside<'_>,
         context: &Context,
     ) -> impl Iterator<Item = IpAddr> {
-        let serving = self.targets().filter(move |it| self.is_serving(it, outside, context));
+        let probed = self.targets().filter(|it| !self.settings.standby.is_unprobed(it.address));
+        let serving = probed.filter(move |it| self.is_serving(it, outside, context));
         serving.map(|target| target.address)
     }
 
     /// Returns the desired state of a standby that is not needed.
-    pub(super) fn desired_of_standby(&self) -> Desired {
-        Desired::StandBy(self.settings.standby.below)
+    pub(super) fn desired_of_standby(&self, target: &Target) -> Desired {
+        let is_last_resort = self.settings.standby.is_unprobed(target.address);
+        Desired::StandBy(if is_last_resort { 1 } else { self.settings.standby.below })
     }
 
     /// Returns how long this agent leaves a decision about a standby to others: as long as the one
@@ -216,7 +232,9 @@ impl Service {
             before += 1;
             in_service += usize::from(other.verdict.is_in_service());
         }
-        Some(StandbyView { tier, before, in_service, below: self.settings.standby.below })
+        let is_last_resort = self.settings.standby.is_last_resort(tier);
+        let below = if is_last_resort { 1 } else { self.settings.standby.below };
+        Some(StandbyView { tier, before, in_service, below, is_last_resort })
     }
 
     /// Returns the standbys that would go in if an address left and others came `back`.
@@ -232,13 +250,15 @@ impl Service {
         for target in self.targets() {
             let mut member = self.member(target, outside, context);
             member.in_service &= target.address != leaving;
-            member.in_service |= back.contains(&target.address);
+            let is_back = back.contains(&target.address);
+            member.in_service |= is_back;
+            member.is_out = !is_back && (member.is_out || target.address == leaving);
             members.push((target.address, member));
         }
         let mut coming = Vec::new();
         for tier in 1..=self.settings.standby.last_tier() {
             let before = Before::of(members.iter().map(|(_, member)| *member), tier, family);
-            if before.need(self.settings.standby.below) != Need::Needed {
+            if self.need_of(tier, before) != Need::Needed {
                 continue;
             }
             for (address, member) in &mut members {
@@ -248,7 +268,7 @@ impl Service {
                     && !member.in_service
                     && self.can_go_in(*address, outside, context)
                 {
-                    member.in_service = true;
+                    (member.in_service, member.is_out) = (true, false);
                     coming.push(*address);
                 }
             }
@@ -259,9 +279,11 @@ impl Service {
     /// Whether a standby would go in if it were needed.
     fn can_go_in(&self, address: IpAddr, outside: Outside<'_>, context: &Context) -> bool {
         let Some(target) = self.target(address) else { return false };
+        if self.drains.is_drained(address) || self.settings.standby.is_unprobed(address) {
+            return !self.drains.is_drained(address);
+        }
         let its = self.health_of(target, outside.health);
-        !self.drains.is_drained(address)
-            && its.health == Health::Up
+        its.health == Health::Up
             && its.proof.is_some()
             && matches!(outside.agreement(self, target, context), Agreement::Agreed { .. })
     }
@@ -281,6 +303,9 @@ impl StandbyView {
     /// Describes why the standby is published, or is not: `tier 1, since 0 of 2 of tier 0 are in
     /// service`.
     pub fn in_words(self) -> String {
+        if self.is_last_resort {
+            return format!("last resort, {}", self.since());
+        }
         format!("tier {}, {}", self.tier, self.since())
     }
 }

@@ -58,6 +58,11 @@ impl Endpoints {
         Some(Self { first: *first, others: others.into() })
     }
 
+    /// Returns the endpoints of a target that is not probed: none.
+    pub(in crate::engine) fn none() -> Self {
+        Self { first: EndpointId::NONE, others: Box::default() }
+    }
+
     /// Returns the endpoint of the first check.
     pub(in crate::engine) fn first(&self) -> EndpointId {
         self.first
@@ -65,7 +70,8 @@ impl Endpoints {
 
     /// Iterates over all endpoints, in the order of the checks.
     pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = EndpointId> + '_ {
-        std::iter::once(self.first).chain(self.others.iter().copied())
+        let all = std::iter::once(self.first).chain(self.others.iter().copied());
+        all.filter(|id| *id != EndpointId::NONE)
     }
 
     /// Replaces an endpoint by another one.
@@ -168,6 +174,11 @@ impl VerdictState {
     /// Whether nothing is to be done for the verdict, and DNS is not suspected to contradict it.
     pub(super) fn is_settled(&self) -> bool {
         self.confirmed && !self.unverified
+    }
+
+    /// Whether the target was taken out for its health, at its own request or by hand.
+    pub(super) fn is_taken_out(&self) -> bool {
+        !self.is_in_service() && !self.is_standing_by()
     }
 
     /// Returns the time at which this agent may carry the verdict out, if that is not done yet.

@@ -21,6 +21,8 @@ pub(super) struct TierMember {
     pub(super) family: Family,
     /// Whether it belongs in DNS by its verdict.
     pub(super) in_service: bool,
+    /// Whether it was taken out for its health, at its own request or by hand.
+    pub(super) is_out: bool,
     /// Whether this agent and its peers confirm now that it is up.
     pub(super) confirmed: bool,
 }
@@ -43,6 +45,8 @@ pub(super) struct Before {
     pub(super) all: usize,
     /// Those that are in service by their verdicts.
     pub(super) in_service: usize,
+    /// Those that were taken out for their health, at their own request or by hand.
+    pub(super) out: usize,
     /// Those of them that are confirmed to be up.
     pub(super) confirmed: usize,
 }
@@ -58,9 +62,22 @@ impl Before {
         for member in members.filter(|it| it.tier < tier && it.family == family) {
             before.all += 1;
             before.in_service += usize::from(member.in_service);
+            before.out += usize::from(member.is_out);
             before.confirmed += usize::from(member.in_service && member.confirmed);
         }
         before
+    }
+
+    /// Returns the need for a last resort, which is published while all of these are out. A standby
+    /// that was not put in since it was not seen yet is no reason to resort to it.
+    pub(super) fn need_of_last_resort(self) -> Need {
+        if self.all == 0 || self.confirmed > 0 {
+            Need::Unneeded
+        } else if self.out == self.all {
+            Need::Needed
+        } else {
+            Need::Undecided
+        }
     }
 
     /// Returns the need for a tier that is published while fewer than `below` of these are in
@@ -96,11 +113,13 @@ impl Needs {
 mod tests {
     use super::*;
 
-    /// `tier`, and whether it is `+` in service and confirmed, `~` in service, or `-` out.
+    /// `tier`, and whether it is `+` in service and confirmed, `~` in service, `-` out, or `?` a
+    /// standby that was not put in.
     fn member(word: &str) -> TierMember {
         let (sign, tier) = word.split_at(1);
-        let (in_service, confirmed) = (sign != "-", sign == "+");
-        TierMember { tier: tier.parse().unwrap(), family: Family::A, in_service, confirmed }
+        let (in_service, confirmed) = (sign == "+" || sign == "~", sign == "+");
+        let is_out = sign == "-";
+        TierMember { tier: tier.parse().unwrap(), family: Family::A, in_service, is_out, confirmed }
     }
 
     #[test]
@@ -124,6 +143,23 @@ mod tests {
             let other = words.split(' ').map(member);
             let none = Before::of(other, tier, Family::Aaaa);
             assert_eq!((none, none.need(below)), (Before::default(), Unneeded), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_last_resort_is_needed_once_all_tiers_are_out() {
+        use Need::{Needed, Undecided, Unneeded};
+        let rows = [
+            ("all are out", "-0 -0 -1", Needed),
+            ("one is confirmed", "-0 +0 -1", Unneeded),
+            ("a standby is confirmed", "-0 -0 +1", Unneeded),
+            ("one is assumed", "-0 ~0 -1", Undecided),
+            ("the standby was not seen yet", "-0 -0 ?1", Undecided),
+            ("there is nothing to replace", "+2", Unneeded),
+        ];
+        for (name, words, want) in rows {
+            let before = Before::of(words.split(' ').map(member), 2, Family::A);
+            assert_eq!(before.need_of_last_resort(), want, "{name}");
         }
     }
 

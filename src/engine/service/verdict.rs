@@ -48,6 +48,8 @@ pub(super) struct TierStanding {
     pub(super) need: Need,
     /// Whether it is in service by its verdict.
     pub(super) in_service: bool,
+    /// Whether it is a last resort, which is put in unprobed.
+    pub(super) is_unprobed: bool,
 }
 
 impl TierStanding {
@@ -76,6 +78,9 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
     }
     if inputs.standby.is_some_and(|standing| standing.need == Need::Unneeded) {
         return stand_by(&inputs.agreement);
+    }
+    if let Some(standing) = inputs.standby.filter(|standing| standing.is_unprobed) {
+        return resort_to(standing);
     }
     let verdict = match inputs.health {
         Health::AssumedUp => return Ruling::Keep,
@@ -136,6 +141,14 @@ fn stand_by(agreement: &Agreement) -> Ruling {
     };
     let verdict = Verdict::Withdrawn(WithdrawalCause::StandingBy);
     Ruling::Decide { verdict, agreeing: vec![], after }
+}
+
+/// Returns the ruling on a last resort that may be needed. It rests on the verdicts on all others.
+fn resort_to(standing: TierStanding) -> Ruling {
+    if standing.stays_out() {
+        return Ruling::Keep;
+    }
+    Ruling::Decide { verdict: Verdict::InService, agreeing: vec![], after: Duration::ZERO }
 }
 
 fn list(peers: &[SocketAddr]) -> String {
@@ -252,7 +265,8 @@ mod tests {
     }
 
     fn standby(need: Need, in_service: bool, inputs: Inputs) -> Inputs {
-        Inputs { standby: Some(TierStanding { need, in_service }), ..inputs }
+        let standing = TierStanding { need, in_service, is_unprobed: false };
+        Inputs { standby: Some(standing), ..inputs }
     }
 
     #[test]
@@ -285,6 +299,26 @@ mod tests {
         ];
         for (name, inputs, want) in rows {
             assert_eq!(in_words(&decide(&inputs)), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_last_resort_goes_in_unprobed_by_the_verdicts_on_the_others() {
+        use Need::{Needed, Undecided, Unneeded};
+        let isolation = Some(IsolationCause::NoCanary);
+        let unseen = Inputs { proven: false, agreement: Agreement::Unjudged, ..assumed() };
+        let isolated = Inputs { isolation, ..unseen.clone() };
+        let rows = [
+            ("needed", Needed, false, unseen.clone(), "in after 0 s"),
+            ("needed, isolated", Needed, false, isolated.clone(), "in after 0 s"),
+            ("perhaps needed", Undecided, false, unseen.clone(), "keep"),
+            ("perhaps needed, and in", Undecided, true, unseen.clone(), "in after 0 s"),
+            ("not needed", Unneeded, true, unseen.clone(), "out after 0 s"),
+            ("drained", Needed, true, Inputs { drained: true, ..isolated }, "out after 0 s"),
+        ];
+        for (name, need, in_service, inputs, want) in rows {
+            let standby = Some(TierStanding { need, in_service, is_unprobed: true });
+            assert_eq!(in_words(&decide(&Inputs { standby, ..inputs })), want, "{name}");
         }
     }
 

@@ -62,6 +62,7 @@ pub(super) fn group() -> TableGroup {
         Key::new("ip_addresses"),
         standby::STANDBY,
         standby::BELOW,
+        standby::LAST_RESORT,
         checks::KEYS[0],
         checks::KEYS[1],
         checks::KEYS[2],

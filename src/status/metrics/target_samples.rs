@@ -68,7 +68,9 @@ pub(super) fn write(out: &mut String, snapshot: &Snapshot, format: MetricsFormat
         "1 if the target is up or assumed up, 0 if it is down; absent if its health is unknown.",
         |it| {
             let health = it.row.health;
-            (health != Health::Unknown).then_some(f64::from(health != Health::Down))
+            let is_unprobed = it.row.standby.as_ref().is_some_and(|standby| standby.last_resort);
+            let is_known = health != Health::Unknown && !is_unprobed;
+            is_known.then_some(f64::from(health != Health::Down))
         },
     );
     samples.gauge(

@@ -11,6 +11,14 @@ pub struct Standby {
     pub tier: usize,
     /// The reason why it is published or not: `tier 1, since 0 of 2 of tier 0 are in service`.
     pub why: String,
+    /// Whether it is a last resort, which is not probed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub last_resort: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is given by serde")]
+fn is_false(truth: &bool) -> bool {
+    !truth
 }
 
 impl Target {
@@ -18,6 +26,11 @@ impl Target {
     /// is normal.
     pub(in crate::status) fn is_standing_by(&self) -> bool {
         self.standby.is_some() && !self.in_service && self.drained.is_none()
+    }
+
+    /// Whether it is a last resort, which is not probed and has no health.
+    pub(crate) fn is_last_resort(&self) -> bool {
+        self.standby.as_ref().is_some_and(|standby| standby.last_resort)
     }
 
     /// Whether it is a standby out of service that could serve.
@@ -37,7 +50,13 @@ mod tests {
         let why = "tier 1, since 2 of 2 of tier 0 are in service".to_owned();
         let mut target = sample::target("192.0.2.9");
         target.records[0].present = Some(there);
-        Target { health, in_service, reason, standby: Some(Standby { tier: 1, why }), ..target }
+        let standby = Some(Standby { tier: 1, why, last_resort: false });
+        Target { health, in_service, reason, standby, ..target }
+    }
+
+    fn last_resort(mut target: Target) -> Target {
+        target.standby.as_mut().unwrap().last_resort = true;
+        target
     }
 
     #[test]
@@ -63,6 +82,20 @@ mod tests {
                 Concern::HeldOut,
                 "kept: standby",
                 false,
+            ),
+            (
+                "last resort",
+                last_resort(standby(AssumedUp, false, None, false)),
+                Concern::Fine,
+                "standby",
+                true,
+            ),
+            (
+                "last resort, in use",
+                last_resort(standby(AssumedUp, true, None, true)),
+                Concern::HeldOut,
+                "yes",
+                true,
             ),
         ];
         for (name, target, concern, words, serves) in rows {

@@ -9,7 +9,8 @@ use crate::status_sample::fine;
 /// A service with the primary 192.0.2.1, and 192.0.2.2 as its standby.
 fn with_standby(in_service: bool) -> (Board, ClockReading) {
     let (mut board, end) = board();
-    let standby = Standby { tier: 1, why: "tier 1, since 1 of 1 of tier 0 is in service".into() };
+    let why = "tier 1, since 1 of 1 of tier 0 is in service".into();
+    let standby = Standby { tier: 1, why, last_resort: false };
     let state = TargetState { in_service, standby: Some(standby), ..probed(1, fine()) };
     board.update(at(1, "192.0.2.2"), end.clock, &state);
     board.publish(end);

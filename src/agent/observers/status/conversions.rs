@@ -84,17 +84,20 @@ pub(super) fn target_state(
     clock: &Clock,
 ) -> TargetState {
     let drained = view.drain.as_ref().map(|drain| drained(drain, now, clock));
+    let is_unprobed = view.standby.is_some_and(|standby| standby.is_last_resort);
     TargetState {
-        probe: Some(view.endpoint).filter(|_| !several),
+        probe: Some(view.endpoint).filter(|_| !several && !is_unprobed),
         health: known_health(view.health, view.unknown),
-        judged: Some(clock.started().into_std() + view.judged.since_start()),
+        judged: (!is_unprobed).then(|| clock.started().into_std() + view.judged.since_start()),
         in_service: view.in_service,
         reason: view.reason,
         streak: streak(view.losses, view.replies),
         drained,
-        standby: view
-            .standby
-            .map(|standby| model::Standby { tier: standby.tier, why: standby.in_words() }),
+        standby: view.standby.map(|standby| model::Standby {
+            tier: standby.tier,
+            why: standby.in_words(),
+            last_resort: standby.is_last_resort,
+        }),
         returning: view.returning.map(|wait| returning(wait, now, clock)),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn by_endpoint(config: &Config, ids: &Ids) -> TargetsByEndpoint {
         let id = ids.service(&service.name);
         for check in &service.checks {
             let method = ids.method(&check.method);
-            for address in service.targets.iter().copied() {
+            for address in service.probed().iter().copied() {
                 let endpoint = Endpoint { address, method };
                 targets.entry(endpoint).or_insert(TargetRef { service: id, address });
             }
