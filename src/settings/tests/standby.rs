@@ -101,3 +101,78 @@ fn check_tells_what_standbys_do() {
     let json = serde_json::to_value(CheckedFile::accepted(&without)).unwrap();
     assert!(json["services"][0].get("standby").is_none(), "{json}");
 }
+
+#[test]
+fn a_last_resort_is_one_tier_behind_all_others() {
+    let lines =
+        "standby = [[\"198.51.100.7\"], [\"198.51.100.8\"]]\nlast_resort = [\"203.0.113.9\"]";
+    let config = read("", lines).unwrap();
+    let its = &config.services[0];
+    assert_eq!((its.standby.last_tier(), its.min_in_service), (Some(3), 1));
+    assert_eq!((its.primaries().len(), its.probed().len(), its.targets.len()), (2, 4, 5));
+    assert_eq!(its.standby.iter().last(), Some((ip("203.0.113.9"), 3)));
+    let alone = read("", "last_resort = [\"203.0.113.9\"]").unwrap();
+    let its = &alone.services[0];
+    assert_eq!(
+        (its.standby.last_tier(), its.min_in_service),
+        (Some(1), 1),
+        "the last address stays"
+    );
+    assert_eq!(its.standby.iter().collect::<Vec<_>>(), [(ip("203.0.113.9"), 1)]);
+    assert!(alone.warnings.is_empty(), "{:?}", alone.warnings);
+}
+
+#[test]
+fn a_last_resort_that_could_never_do_its_work_is_refused() {
+    let rows = [
+        (
+            "last_resort = []",
+            "x:9: service.www.last_resort: [] is not allowed; a list of addresses",
+        ),
+        ("last_resort = \"203.0.113.9\"", "is not allowed; a list of addresses"),
+        ("last_resort = [[\"203.0.113.9\"]]", "is not allowed; an IP address"),
+        ("last_resort = [\"x\"]", "is not allowed; an IP address"),
+        (
+            "last_resort = [\"192.0.2.10\"]",
+            "\"192.0.2.10\" is in service.www.ip_addresses, line 8, too; an address has one tier",
+        ),
+        (
+            "standby = [\"203.0.113.9\"]\nlast_resort = [\"203.0.113.9\"]",
+            "\"203.0.113.9\" is in service.www.standby, line 9, too; an address has one tier",
+        ),
+        (
+            "last_resort = [\"203.0.113.9\", \"203.0.113.9\"]",
+            "\"203.0.113.9\" is in service.www.last_resort, line 9, too; an address has one tier",
+        ),
+        (
+            "last_resort = [\"2001:db8::1\"]",
+            "would never be published: ip_addresses has none for AAAA",
+        ),
+    ];
+    for (lines, want) in rows {
+        let problems = read("", lines).unwrap_err();
+        assert!(problems.iter().any(|it| it.contains(want)), "{lines}: {problems:#?}");
+    }
+    let canary = read("canaries = [\"203.0.113.9\"]", "last_resort = [\"203.0.113.9\"]");
+    assert!(canary.unwrap_err()[0].contains("\"203.0.113.9\" is a standby of www"));
+    let top = read("last_resort = [\"203.0.113.9\"]", "").unwrap_err();
+    assert!(top[0].contains("last_resort"), "{top:?}");
+    let not_used = read("", "standby_below = 1\nlast_resort = [\"203.0.113.9\"]").unwrap();
+    assert!(not_used.warnings[0].contains("not used: the service has no standby"));
+}
+
+#[test]
+fn check_tells_what_a_last_resort_does() {
+    let config = read("", "last_resort = [\"203.0.113.9\"]").unwrap();
+    let words = config.in_words();
+    let want =
+        "last resort 203.0.113.9; never asked, and published once all others of its family are out";
+    assert!(words.contains(want), "{words}");
+    let expanded = config.expanded();
+    assert!(expanded.contains("service.www.last_resort") && expanded.contains("203.0.113.9"));
+    assert!(!expanded.contains("standby"), "{expanded}");
+    let json = serde_json::to_value(CheckedFile::accepted(&config)).unwrap();
+    let its = &json["services"][0];
+    assert_eq!(its["last_resort"], serde_json::json!(["203.0.113.9"]));
+    assert_eq!((its.get("standby"), its.get("standby_below")), (None, None));
+}

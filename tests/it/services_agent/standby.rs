@@ -147,3 +147,92 @@ async fn an_agent_that_is_killed_at_any_moment_of_a_failover_is_healed_by_the_ne
         }
     }
 }
+
+/// Returns the configuration of an agent for a primary and a last resort, with its memory in a folder.
+fn with_last_resort(machines: &Machines, account: &Account, state: &TempDir) -> String {
+    config(machines, account, state).replace("standby = ", "last_resort = ")
+}
+
+/// Lets the primary die and live, with a reload and a restart in between. Nobody answers at the last resort.
+async fn resort_and_back(account: &Account, machines: &mut Machines) {
+    let state = tempfile::tempdir().unwrap();
+    let text = with_last_resort(machines, account, &state);
+    let [primary, last_resort] = [PRIMARY, STANDBY].map(|nth| machines.text(nth));
+    machines.kill(STANDBY);
+    let mut agent = start(account, &text);
+    agent.nth(1, &["target confirmed up"]);
+    for _ in 0..2 {
+        machines.kill(PRIMARY);
+        until(&mut agent, account, &last_resort).await;
+        agent.nth(
+            1,
+            &["restored", "standby=\"last resort, since 0 of 1 of tier 0 are in service\""],
+        );
+        agent.reload(&text);
+        agent.kill();
+        agent = start(account, &text);
+        agent.nth(1, &["target down"]);
+        until(&mut agent, account, &last_resort).await;
+        machines.revive(PRIMARY);
+        until(&mut agent, account, &primary).await;
+        agent
+            .nth(1, &["withdrew", "standby=\"last resort, since 1 of 1 of tier 0 is in service\""]);
+    }
+}
+
+#[tokio::test]
+async fn at_cloudflare_a_last_resort_goes_in_unasked_with_all_settings_and_leaves() {
+    let mut machines = Machines::new(2);
+    let account = Account::cloudflare(&machines, &services());
+    let [primary, last_resort] = [PRIMARY, STANDBY].map(|nth| machines.text(nth));
+    account.fake().zones(|zones| zones[0].record("A", NAME, &primary).ttl = 120);
+    resort_and_back(&account, &mut machines).await;
+    let ttl = account.fake().zones(|zones| zones[0].record("A", NAME, &primary).ttl);
+    assert_eq!(ttl, 120);
+    let state = tempfile::tempdir().unwrap();
+    let mut agent = start(&account, &with_last_resort(&machines, &account, &state));
+    agent.nth(1, &["target confirmed up"]);
+    machines.kill(PRIMARY);
+    until(&mut agent, &account, &last_resort).await;
+    let ttl = account.fake().zones(|zones| zones[0].record("A", NAME, &last_resort).ttl);
+    assert_eq!(ttl, 120, "it has the settings of the record that left");
+}
+
+#[tokio::test]
+async fn at_route_53_a_last_resort_goes_in_unasked_and_leaves() {
+    let mut machines = Machines::new(2);
+    let Some(account) = Account::route53(&machines, &services()).await else { return };
+    resort_and_back(&account, &mut machines).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_killed_while_it_resorts_is_healed_by_the_next() {
+    let mut machines = Machines::new(2);
+    let account = Account::cloudflare(&machines, &services());
+    let [primary, last_resort] = [PRIMARY, STANDBY].map(|nth| machines.text(nth));
+    account.fake().zones(|zones| zones[0].record("A", NAME, &primary).ttl = 120);
+    let state = tempfile::tempdir().unwrap();
+    let text = with_last_resort(&machines, &account, &state);
+    let mut dice = StdRng::seed_from_u64(11);
+    for nth in 0..kills() {
+        let mut agent = start(&account, &text);
+        agent.nth(1, &["target confirmed up"]);
+        machines.kill(PRIMARY);
+        agent.wait_for(|line| !line.has(&["target confirmed up"]), PATIENT);
+        tokio::time::sleep(Duration::from_micros(dice.random_range(0..60_000))).await;
+        agent.kill();
+        let mut next = start(&account, &text);
+        until(&mut next, &account, &last_resort).await;
+        let ttl = account.fake().zones(|zones| zones[0].record("A", NAME, &last_resort).ttl);
+        assert_eq!(ttl, 120, "kill {nth}");
+        next.nth(1, &["target down"]);
+        machines.revive(PRIMARY);
+        next.nth(1, &["target up"]);
+        tokio::time::sleep(Duration::from_micros(dice.random_range(0..60_000))).await;
+        next.kill();
+        let mut third = start(&account, &text);
+        until(&mut third, &account, &primary).await;
+        let ttl = account.fake().zones(|zones| zones[0].record("A", NAME, &primary).ttl);
+        assert_eq!(ttl, 120, "kill {nth}");
+    }
+}

@@ -179,6 +179,51 @@ fn the_next_agent_fails_over_whole_if_the_first_cannot_reach_the_provider() {
     assert_eq!(world.writes(), [format!("{}-1", ranked[1]), format!("{}+9", ranked[1])]);
 }
 
+/// Returns agents with the primaries 1 and 2 and the last resort 9, after the start.
+fn world_with_last_resort(agents: usize, needed: usize, kind: Kind) -> World {
+    let mut settings = with_standby(&[1, 2], 1);
+    settings.default_service_mut().standby.last_resort = Some(1);
+    let mut world = World::new(agents, needed, &settings, kind, 7);
+    world.run_until(ms(60_000));
+    assert_eq!(world.in_zone(), [1, 2], "the last resort was published, and is not needed");
+    world.zone.writes.clear();
+    world
+}
+
+#[test]
+fn a_last_resort_goes_in_once_enough_agents_see_all_others_down() {
+    for kind in KINDS {
+        let mut world = world_with_last_resort(3, 1, kind);
+        world.net.dead.insert(ip(1));
+        world.net.unseen.insert((0, ip(2)));
+        assert!(watch(&mut world, ms(60_000)).is_empty());
+        assert_eq!(world.in_zone(), [2], "one agent alone sees all of them down");
+        world.net.unseen.insert((1, ip(2)));
+        assert!(watch(&mut world, ms(60_000)).is_empty());
+        assert_eq!(world.in_zone(), [9], "{kind:?}: {:?}", world.writes());
+        (0..3).for_each(|agent| world.kill(agent));
+        (0..3).for_each(|agent| world.start(agent));
+        assert!(watch(&mut world, ms(60_000)).is_empty());
+        assert_eq!(world.in_zone(), [9], "{kind:?}: {:?}", world.writes());
+        world.net.unseen.clear();
+        assert!(watch(&mut world, ms(60_000)).is_empty());
+        assert_eq!(world.in_zone(), [2], "{kind:?}: {:?}", world.writes());
+        world.net.dead.clear();
+        world.run_for(ms(60_000));
+        assert_eq!(world.in_zone(), [1, 2], "{kind:?}: {:?}", world.writes());
+    }
+}
+
+#[test]
+fn an_agent_that_is_cut_off_resorts_to_nothing() {
+    let mut world = world_with_last_resort(3, 1, Kind::ByRecord);
+    world.cut_both(0, 1);
+    world.cut_both(0, 2);
+    world.net.unseen.extend([(0, ip(1)), (0, ip(2))]);
+    world.run_for(ms(120_000));
+    assert_eq!((world.in_zone(), world.zone.writes.len()), (vec![1, 2], 0));
+}
+
 /// The number of random schedules of each kind. `GOAVAIL_SCHEDULES` plays a twentieth of that number,
 /// and `GOAVAIL_SEED` one of them with its story.
 const SEEDS: u64 = 8;

@@ -1,5 +1,6 @@
 //! Standbys: published only while too few others are in service.
 
+mod last_resort;
 mod model;
 mod reports;
 

@@ -24,18 +24,26 @@ struct Scene<'a> {
     tiers: &'a [&'a [u8]],
     below: usize,
     floor: usize,
+    /// Whether the last tier is put in unprobed.
+    last_resort: bool,
 }
 
 /// The states of the addresses, by their last bytes.
 type States = BTreeMap<u8, State>;
 
 /// Returns the addresses that are in service: all of tier 0 that are up, and all that are up of each tier
-/// with fewer than `below` of the tiers before in service.
+/// with fewer than `below` of the tiers before in service. A last resort is up, and needed if none is.
 fn in_service(scene: &Scene<'_>, states: &States) -> BTreeSet<u8> {
     let mut serving = BTreeSet::new();
     for (tier, addresses) in scene.tiers.iter().enumerate() {
-        if tier == 0 || serving.len() < scene.below {
-            serving.extend(addresses.iter().copied().filter(|at| states[at] == State::Up));
+        let is_last_resort = scene.last_resort && tier + 1 == scene.tiers.len();
+        let below = if is_last_resort { 1 } else { scene.below };
+        if tier == 0 || serving.len() < below {
+            serving.extend(addresses.iter().copied().filter(|at| match states[at] {
+                State::Up => true,
+                State::Down => is_last_resort,
+                State::Drained => false,
+            }));
         }
     }
     serving
@@ -85,7 +93,9 @@ fn combination(all: &[u8], mut number: usize) -> States {
 /// Plays a scene through these numbered combinations of states, one after the other.
 fn play(scene: &Scene<'_>, combinations: impl Iterator<Item = usize>) {
     let mut settings = with_tiers(scene.tiers[0], &scene.tiers[1..], scene.below);
-    settings.services.get_mut(&service(1)).unwrap().floor = scene.floor;
+    let its = settings.services.get_mut(&service(1)).unwrap();
+    its.floor = scene.floor;
+    its.standby.last_resort = scene.last_resort.then(|| scene.tiers.len() - 1);
     let all = scene.tiers.concat();
     let mut site = site(&settings);
     site.run_until(ms(8_000));
@@ -112,7 +122,20 @@ fn the_engine_publishes_what_the_model_says() {
     for tiers in arrangements {
         let count = 3_usize.pow(u32::try_from(tiers.concat().len()).unwrap());
         for (below, floor) in [(1, 1), (2, 1), (1, 2)] {
-            play(&Scene { tiers, below, floor }, mixed(count));
+            play(&Scene { tiers, below, floor, last_resort: false }, mixed(count));
+        }
+    }
+}
+
+/// Every combination of states of two primaries, a standby or none, and a last resort.
+#[test]
+fn the_engine_resorts_to_what_the_model_says() {
+    let arrangements: [&[&[u8]]; 3] =
+        [&[&[1, 2], &[99]], &[&[1, 2], &[9], &[99]], &[&[1], &[98, 99]]];
+    for tiers in arrangements {
+        let count = 3_usize.pow(u32::try_from(tiers.concat().len()).unwrap());
+        for (below, floor) in [(1, 1), (2, 1), (1, 2)] {
+            play(&Scene { tiers, below, floor, last_resort: true }, mixed(count));
         }
     }
 }
@@ -130,7 +153,8 @@ fn the_engine_publishes_what_the_model_says_of_many() {
     ];
     for tiers in arrangements {
         for (below, floor) in [(1, 1), (2, 1), (3, 2), (4, 1), (1, 4)] {
-            play(&Scene { tiers, below, floor }, mixed(2_187).take(wanted));
+            let scene = Scene { tiers, below, floor, last_resort: false };
+            play(&scene, mixed(2_187).take(wanted));
         }
     }
 }
