@@ -265,5 +265,6 @@ fn unprobed_view(service: &Service, target: &Target) -> TargetView {
         failed: Vec::new(),
         drain: service.drains.get(target.address).cloned(),
         standby: service.standby_view(target),
+        returning: None,
     }
 }

@@ -55,8 +55,30 @@ impl ServiceAdvice<'_> {
             warnings.extend(advise_on_pace(&check.probing, keys));
         }
         warnings.extend(self.advise_on_floor());
+        warnings.extend(self.advise_on_unreached());
         warnings.extend(max_out::advise(self.max_out, self.service.primaries().len()));
         warnings
+    }
+
+    /// Warns about a share that keeps so many addresses in service that those behind them are never
+    /// published for the health of the others.
+    fn advise_on_unreached(&self) -> Option<(Spot, String)> {
+        let (service, standby) = (self.service, &self.service.standby);
+        let (spot, count) = (service.places.get(max_out::KEY.name)?, service.primaries().len());
+        let left = count - service.most_out()?;
+        let (unused, remedy) = if !standby.tiers.is_empty() && left >= standby.below {
+            ("standby is never published", "raise it here, or raise standby_below")
+        } else if !standby.last_resort.is_empty() {
+            ("last_resort is never published", "set it to \"100%\" here")
+        } else {
+            return None;
+        };
+        let what = format!(
+            "{} leaves {left} of {count} addresses in service however many are dead, so {unused} for \
+             that; {remedy}",
+            service.max_out,
+        );
+        Some((spot.clone(), what))
     }
 
     /// Warns about a floor that no withdrawal can ever satisfy.
@@ -155,7 +177,7 @@ impl TopLevel {
         self.advise_on_burst(context);
         self.advise_on_canaries(config, context);
         if let Some(spot) = self.standby_below.spot()
-            && config.services.iter().all(|service| service.standby.is_empty())
+            && config.services.iter().all(|service| service.standby.tiers.is_empty())
         {
             context.report.warn(spot, "not used: no [[service]] has standby");
         }

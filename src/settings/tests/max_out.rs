@@ -150,3 +150,35 @@ fn check_tells_what_the_share_comes_to() {
     let json = serde_json::to_value(CheckedFile::accepted(&decimals)).unwrap();
     assert_eq!(json["services"][0]["max_out"], "12.5%");
 }
+
+#[test]
+fn a_share_that_keeps_standbys_from_ever_going_in_is_warned_about() {
+    let standby = "standby = [\"198.51.100.7\"]";
+    let last_resort = "last_resort = [\"198.51.100.9\"]";
+    let rows = [
+        ("50%", standby.to_owned(), Some("so standby is never published for that")),
+        ("50%", format!("{standby}\nstandby_below = 2"), Some("so standby is never published")),
+        ("50%", format!("{standby}\nstandby_below = 3"), None),
+        ("75%", format!("{standby}\nstandby_below = 2"), None),
+        ("100%", standby.to_owned(), None),
+        (
+            "75%",
+            last_resort.to_owned(),
+            Some("75% leaves 1 of 4 addresses in service however many"),
+        ),
+        (
+            "75%",
+            format!("{standby}\nstandby_below = 2\n{last_resort}"),
+            Some("so last_resort is never"),
+        ),
+        ("100%", last_resort.to_owned(), None),
+        ("50%", String::new(), None),
+    ];
+    for (share, lines, want) in rows {
+        let config = read(&format!("max_out = \"{share}\""), &lines).unwrap();
+        let found = config.warnings.iter().find(|it| it.contains("never published"));
+        let is_right =
+            want.map_or(found.is_none(), |want| found.is_some_and(|it| it.contains(want)));
+        assert!(is_right, "{share}, {lines}: {:?}", config.warnings);
+    }
+}

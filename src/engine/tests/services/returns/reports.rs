@@ -126,7 +126,7 @@ fn a_standby_leaves_while_primaries_wait_only_if_enough_others_are_back() {
     let mut settings = waiting(&[1, 2, 3, 9], 60, 60);
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.floor = 1;
-    its.standby = StandbySettings { tiers: [(ip(9), 1)].into(), below: 2 };
+    its.standby = StandbySettings { tiers: [(ip(9), 1)].into(), last_resort: None, below: 2 };
     let mut site = Site::new(&settings);
     site.run_until(ms(8_000));
     assert_eq!(site.published(1), [1, 2, 3]);
