@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::dns::{Placement, ServiceNames};
 use crate::engine::event::Order;
 use crate::engine::ids::{OrderNumber, ServiceId};
-use crate::engine::plan::{self, Desired, Observed, Plan};
+use crate::engine::plan::{self, Desired, Family, Observed, Plan};
 
 /// The number of the newest order of each service.
 pub(super) type OrderNumbers = BTreeMap<ServiceId, OrderNumber>;
@@ -16,20 +16,22 @@ pub(super) type OrderNumbers = BTreeMap<ServiceId, OrderNumber>;
 pub(super) struct CurrentOrders {
     orders: BTreeMap<ServiceId, Order>,
     names: ServiceNames,
-    /// The service of each name.
-    owners: BTreeMap<String, ServiceId>,
+    /// The services of each name. Several have addresses of different families.
+    owners: BTreeMap<String, Vec<ServiceId>>,
+    /// The families of the addresses that each service has ordered so far.
+    families: BTreeSet<(ServiceId, Family)>,
 }
 
 impl CurrentOrders {
     /// Creates the state without an order.
     pub(super) fn new(names: ServiceNames) -> Self {
-        let mut owners = BTreeMap::new();
+        let mut owners: BTreeMap<String, Vec<ServiceId>> = BTreeMap::new();
         for (service, names) in &names {
             for name in names {
-                owners.entry(name.clone()).or_insert(*service);
+                owners.entry(name.clone()).or_default().push(*service);
             }
         }
-        Self { orders: BTreeMap::new(), names, owners }
+        Self { orders: BTreeMap::new(), names, owners, families: BTreeSet::new() }
     }
 
     /// Returns the owner names of each service.
@@ -41,6 +43,8 @@ impl CurrentOrders {
     pub(super) fn replace(&mut self, orders: impl IntoIterator<Item = Order>) {
         let mut before = std::mem::take(&mut self.orders);
         for order in orders {
+            let addresses = order.desired.keys().chain(&order.standbys);
+            self.families.extend(addresses.map(|it| (order.service, Family::of(*it))));
             let known = before.remove(&order.service).filter(|it| it.number == order.number);
             self.orders.insert(order.service, known.unwrap_or(order));
         }
@@ -101,11 +105,13 @@ impl CurrentOrders {
         self.orders.get(&service)?.desired.get(&address).copied()
     }
 
-    /// Returns the service of a place: the one with its name. At a name of none it is the first
-    /// service with an order about the address.
+    /// Returns the service of a place: the one with its name and family. At a name of none it is the
+    /// first service with an order about the address.
     pub(super) fn owner(&self, (set, address): &Placement) -> Option<ServiceId> {
-        if let Some(owner) = self.owners.get(&set.name) {
-            return Some(*owner);
+        if let Some(owners) = self.owners.get(&set.name) {
+            let mut owners_of_family =
+                owners.iter().filter(|owner| self.families.contains(&(**owner, set.family)));
+            return owners_of_family.next().or(owners.first()).copied();
         }
         let named = self.orders.values().find(|order| order.desired.contains_key(address));
         named.map(|order| order.service)

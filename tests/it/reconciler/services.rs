@@ -1,12 +1,15 @@
 //! Two services in one zone, each with names and orders of its own.
 
+use std::net::IpAddr;
+
 use goavail::engine::event::{DnsReport, Order};
 use goavail::engine::ids::{OrderNumber, ServiceId, TargetRef};
+use goavail::engine::plan::Desired;
 use goavail::testing::dns::ServiceNames;
 use tokio::time::sleep;
 
 use super::harness::Start;
-use super::{API, Harness, Outcome, Remote, Request, WWW, desired, ip, ms, s};
+use super::{API, Harness, Outcome, Remote, Request, TTL, WWW, desired, ip, ms, s};
 
 /// The service at `www`, which is the default one.
 const WEB: ServiceId = ServiceId::DEFAULT;
@@ -122,4 +125,36 @@ async fn after_a_race_each_service_gets_back_what_its_own_floor_requires() {
     remote.take(API, 11).await;
     confirmed(&mut harness, 2).await;
     assert_eq!(remote.holds().await, ["10@www"]);
+}
+
+/// A name may belong to two services, one with its A records and one with its AAAA records.
+#[tokio::test(start_paused = true)]
+async fn the_families_of_one_name_may_belong_to_two_services() {
+    let (four, six) = (ip(10), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]));
+    let remote = Remote::new(&[WWW], &[10]);
+    remote.zone.put(WWW, six, TTL);
+    remote.reads([Outcome::Takes(s(2))]);
+    let names = [(WEB, vec![WWW.to_owned()]), (back_end(), vec![WWW.to_owned()])].into();
+    let mut harness = Harness::start(remote.clone(), Start { names, ..Start::default() });
+    let orders = |number: u64, floor| {
+        for (service, address) in [(WEB, four), (back_end(), six)] {
+            let (number, desired) = (number.into(), [(address, Desired::Withdraw)].into());
+            let order = Order { service, number, desired, floor, ..Order::default() };
+            harness.mailbox.send_modify(|mailbox| mailbox.place(order));
+        }
+    };
+    orders(1, 0);
+    sleep(ms(500)).await;
+    let recalled = TargetRef { service: back_end(), address: six };
+    harness.mailbox.send_modify(|mailbox| mailbox.recall(recalled));
+    sleep(s(10)).await;
+    assert_eq!(remote.holds().await.len(), 2, "what was recalled stays");
+    orders(2, 1);
+    let mut held = Vec::new();
+    while held.len() < 2 {
+        if let DnsReport::Confirmed { service, held: its, .. } = harness.report().await {
+            held.push((service, its.into_keys().collect::<Vec<_>>()));
+        }
+    }
+    assert_eq!(held, [(WEB, vec![four]), (back_end(), vec![six])], "each by its own floor");
 }
