@@ -306,6 +306,8 @@ pub struct Withdrawal {
     pub by_hand: bool,
     /// Whether the target itself asked for it.
     pub asked: bool,
+    /// Whether it is a standby that is not needed any more, whatever its health.
+    pub standing_by: bool,
     /// The peers that agreed to the verdict.
     pub agreeing: Vec<SocketAddr>,
     /// The checks that made it go down, if there are several or they give reasons.

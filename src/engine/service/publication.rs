@@ -293,6 +293,7 @@ impl Service {
             silent_for: last_reply.map(|at| now.since(at)),
             by_hand,
             asked: asked && !by_hand,
+            standing_by: target.verdict.is_standing_by() && !by_hand,
             agreeing: target.verdict.agreeing.clone(),
             failed: self.failed(target, &its, health),
         }

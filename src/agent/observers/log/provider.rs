@@ -53,8 +53,10 @@ impl AppliedChange<'_> {
     fn withdrew(&self, target: IpAddr, withdrawal: &Withdrawal) {
         let (names, took, service) =
             (list(&withdrawal.names), brief(self.took), self.service.clone());
-        let (losses, by_hand, silent_for) =
-            (withdrawal.losses, withdrawal.by_hand, silence(withdrawal.silent_for));
+        // A standby that is not needed leaves for the sake of others.
+        let is_own = !withdrawal.standing_by;
+        let (losses, by_hand) = (is_own.then_some(withdrawal.losses), withdrawal.by_hand);
+        let silent_for = is_own.then(|| silence(withdrawal.silent_for));
         let asked = withdrawal.asked.then_some(true);
         let said = failed_in_words(&withdrawal.failed);
         let standby = self.tier(target);

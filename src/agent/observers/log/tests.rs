@@ -166,6 +166,19 @@ fn applied(service: ServiceId, dry_run: bool) -> Fact {
     }
 }
 
+#[test]
+fn the_line_about_a_standby_that_is_not_needed_says_nothing_of_its_health() {
+    for (standing_by, is_said) in [(false, true), (true, false)] {
+        let mut fact = applied(ServiceId::DEFAULT, false);
+        if let Fact::Applied { withdrawn, .. } = &mut fact {
+            withdrawn.values_mut().for_each(|it| it.standing_by = standing_by);
+        }
+        let text = line(&fact);
+        let withdrew = text.lines().find(|line| line.contains("withdrew")).unwrap();
+        assert_eq!(withdrew.contains("losses=0 silent_for="), is_said, "{withdrew}");
+    }
+}
+
 /// The facts about a target of a service, each with a line at this level or a lower one.
 fn facts_of(service: ServiceId) -> Vec<Fact> {
     let (target, lasted) = (TARGET.address, Duration::from_secs(1));

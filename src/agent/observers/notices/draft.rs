@@ -100,7 +100,7 @@ pub(super) fn withdrawn(
     standby: Option<String>,
     took: Duration,
 ) -> NoticeDraft {
-    let wanted = withdrawal.by_hand || withdrawal.asked || standby.is_some();
+    let wanted = withdrawal.by_hand || withdrawal.asked || withdrawal.standing_by;
     let evidence = NoticeEvidence {
         losses: (!wanted).then_some(withdrawal.losses),
         replies: None,

@@ -34,17 +34,18 @@ struct ChangeEntry<'a> {
 
 /// Returns the entry for a withdrawal. `standby` says why a standby is published or not.
 fn withdrawal(withdrawal: &Withdrawal, standby: Option<String>) -> ChangeEntry<'_> {
-    let wanted = withdrawal.by_hand || withdrawal.asked || standby.is_some();
+    let wanted = withdrawal.by_hand || withdrawal.asked || withdrawal.standing_by;
     let failover = withdrawal.silent_for.filter(|_| !wanted);
     let mut evidence = if withdrawal.by_hand {
         vec!["drained by operator".to_owned()]
     } else if withdrawal.asked {
         vec!["it asked to be taken out".to_owned()]
-    } else if let Some(why) = standby {
-        vec![why]
+    } else if withdrawal.standing_by {
+        vec![]
     } else {
         vec![format!("{} losses in a row", withdrawal.losses)]
     };
+    evidence.extend(standby);
     evidence.extend(failed_in_words(&withdrawal.failed).filter(|_| !withdrawal.by_hand));
     if let Some(silent) = failover {
         evidence.push(format!("last reply {} before", brief(silent)));

@@ -254,7 +254,6 @@ fn answered(answer: &Result<(), DrainRefusal>) -> String {
 }
 
 fn withdrawal_in_words(address: IpAddr, withdrawal: &Withdrawal) -> String {
-    let Withdrawal { names, losses, silent_for, by_hand, asked: _, agreeing, failed: _ } =
-        withdrawal;
+    let Withdrawal { names, losses, silent_for, by_hand, agreeing, .. } = withdrawal;
     format!("{address} {names:?} {losses} {silent_for:?} {by_hand} {agreeing:?}")
 }

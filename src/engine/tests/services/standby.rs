@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::site::{Site, icmp, no_services, service, target, with_service};
 use super::zones::Provider;
-use crate::engine::event::Reason;
+use crate::engine::event::{Fact, Reason};
 use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::settings::{Settings, StandbySettings};
 use crate::engine::tests::world::{ip, last, ms};
@@ -74,6 +74,12 @@ fn a_standby_goes_in_with_the_last_withdrawal_and_out_with_the_first_restoration
     assert_eq!(words(&site, 9), "tier 1, since 1 of 2 of tier 0 is in service");
     let both = BTreeMap::from([(1, Desired::Serve), (9, Desired::StandBy(1))]);
     assert!(orders(&site).contains(&both), "{:?}", orders(&site));
+    let left = site.ledger.facts.iter().filter_map(|(_, fact)| match fact {
+        Fact::Applied { withdrawn, .. } => Some(withdrawn),
+        _ => None,
+    });
+    let left = left.flatten().map(|(address, its)| (last(address), its.standing_by));
+    assert_eq!(left.collect::<Vec<_>>(), [(1, false), (2, false), (9, true)]);
     site.lives(2);
     site.run_for(ms(8_000));
     assert_eq!(site.published(1), [1, 2]);
