@@ -89,6 +89,9 @@ pub struct SavedDrain {
     /// The reason given by the operator.
     #[serde(default)]
     pub reason: Option<String>,
+    /// Whether the check of the floor was skipped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
     /// The owner names of the service. A drain follows them, and its address, to other services.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub names: BTreeSet<String>,

@@ -74,7 +74,7 @@ impl Calendar {
             self.known.insert(drain.address, Known { until, by_date });
             let (names, others) = (drain.names.clone(), drain.others.clone());
             let (reason, scope) = (drain.reason.clone(), DrainScope { names, others });
-            drains.insert(drain.address, Drain { until, reason, scope });
+            drains.insert(drain.address, Drain { until, reason, scope, forced: drain.forced });
         }
         drains
     }
@@ -96,9 +96,9 @@ impl Calendar {
                 // The file of an agent without named services is as it always was.
                 names.clear();
             }
-            let reason = drain.reason.clone();
+            let (reason, forced) = (drain.reason.clone(), drain.forced);
             if let (Some(old), true) = (old, known.is_some_and(|known| known.by_date)) {
-                return state::SavedDrain { reason, names, others, ..old.clone() };
+                return state::SavedDrain { reason, forced, names, others, ..old.clone() };
             }
             let until = drain.until.map(|until| now.wall_at(until));
             let since = match (old, until) {
@@ -111,7 +111,7 @@ impl Calendar {
             };
             self.known.insert(address, Known { until: drain.until, by_date: false });
             let service = service.to_owned();
-            state::SavedDrain { service, address, since, until, reason, names, others }
+            state::SavedDrain { service, address, since, until, reason, forced, names, others }
         });
         dated.collect()
     }
@@ -185,7 +185,8 @@ mod tests {
         let (service, until) = (state::DEFAULT.to_owned(), Some(since + lasts));
         let (address, reason) = (address(), None);
         let (names, others) = (BTreeSet::new(), BTreeSet::new());
-        [state::SavedDrain { service, address, since, until, reason, names, others }]
+        let forced = false;
+        [state::SavedDrain { service, address, since, until, reason, forced, names, others }]
     }
 
     fn moment(seconds: u64) -> Moment {

@@ -36,6 +36,8 @@ pub struct Drain {
     pub until: Option<Moment>,
     /// The reason for the drain, in the operator's words.
     pub reason: Option<String>,
+    /// Whether the check of the floor was skipped.
+    pub forced: bool,
     /// The configuration that it was ordered in, or that it last followed.
     pub scope: DrainScope,
 }

@@ -154,6 +154,9 @@ pub enum Desired {
     /// It belongs in no set regardless of the floor, at the operator's command. The floor was
     /// checked when the command was given.
     WithdrawAnyway,
+    /// It belongs in no set, at the operator's command, and leaves before any other, if the floor
+    /// allows that: when the command was given, a standby may have been counted that was still to come.
+    WithdrawFirst,
     /// It is a standby and belongs in no set. It leaves a set in which at least this many of the
     /// addresses to serve or to stay are, and if the floor allows that.
     StandBy(usize),
@@ -164,7 +167,7 @@ pub enum Desired {
 impl Desired {
     /// Whether it is a withdrawal that the floor may hold back.
     pub fn is_held_by_floor(self) -> bool {
-        matches!(self, Self::Withdraw | Self::StandBy(_))
+        matches!(self, Self::Withdraw | Self::WithdrawFirst | Self::StandBy(_))
     }
 }
 
@@ -257,14 +260,16 @@ fn plan_set(
     let none = BTreeSet::new();
     let there = observed.get(key).unwrap_or(&none);
     let (mut create, mut delete, mut held) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut leaving, mut standing_by, mut serving) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (mut first, mut leaving, mut standing_by) = (Vec::new(), Vec::new(), Vec::new());
+    let mut serving = BTreeSet::new();
     for (address, state) in desired {
         if matches!(state, Desired::Serve | Desired::Stay) {
             serving.insert(*address);
         }
         match (state, there.contains(address)) {
             (Desired::Serve, false) => create.push(*address),
-            (Desired::Withdraw, true) => leaving.push(*address),
+            (Desired::WithdrawFirst, true) => first.push((*address, 0)),
+            (Desired::Withdraw, true) => leaving.push((*address, 0)),
             (Desired::WithdrawAnyway, true) => delete.push(*address),
             (Desired::StandBy(least), true) => standing_by.push((*address, *least)),
             _ => {}
@@ -280,8 +285,8 @@ fn plan_set(
     for client in &mut clients {
         client.retain(|address| !delete.contains(address));
     }
-    let leaving = leaving.into_iter().map(|address| (address, 0));
-    for (address, least) in leaving.rev().chain(standing_by.into_iter().rev()) {
+    let turns = [first, leaving, standing_by];
+    for (address, least) in turns.into_iter().flat_map(|turn| turn.into_iter().rev()) {
         if floor_allows(&clients, address, floor)
             && are_served(&clients, address, (&serving, least))
         {

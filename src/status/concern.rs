@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::model::{CheckStatus, Health, Outcome, ServiceStatus, Status, Target};
+use super::model::{CheckStatus, Health, Outcome, Reason, ServiceStatus, Status, Target};
 
 /// The urgency of a target's state, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,7 +126,9 @@ pub(super) fn by_service(status: &Status) -> Vec<ServiceGroup<'_>> {
 pub(super) fn service(target: &Target) -> String {
     let (present, missing) = presence(target);
     match (target.in_service, target.reason) {
-        _ if target.drained.is_some() => "no: drained".to_owned(),
+        (_, reason) if target.drained.is_some() && reason != Some(Reason::Floor) => {
+            "no: drained".to_owned()
+        }
         (false, None) if target.standby.is_some() && present == 0 => "standby".to_owned(),
         (false, Some(reason)) if present > 0 => format!("kept: {reason}"),
         (false, Some(reason)) => format!("no: {reason}"),
@@ -187,7 +189,7 @@ pub(super) fn health(health: Health) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::model::{Drained, Reason};
+    use crate::status::model::Drained;
     use crate::status::sample;
 
     #[test]
@@ -236,6 +238,18 @@ mod tests {
             assert_eq!(Concern::of(target), *want, "{name}");
         }
         assert!(cases.is_sorted_by_key(|(_, _, concern)| *concern));
+    }
+
+    #[test]
+    fn a_drained_target_that_the_floor_keeps_is_shown_as_kept() {
+        let base = sample::target("192.0.2.10");
+        let drained = Some(Drained { until: None, reason: None });
+        for (reason, want) in [(Reason::Floor, "kept: floor"), (Reason::Drained, "no: drained")] {
+            let (drained, reason) = (drained.clone(), Some(reason));
+            let target = Target { in_service: false, drained, reason, ..base.clone() };
+            assert_eq!(service(&target), want);
+            assert_eq!(Concern::of(&target), Concern::HeldOut);
+        }
     }
 
     #[test]

@@ -56,8 +56,8 @@ fn short(name: &str, address: IpAddr) -> String {
     format!("{last}@{}", name.split('.').next().unwrap())
 }
 
-/// Parses desired states: `+1` serve, `-1` withdraw, `!1` withdraw anyway, `~1` stand by if one serves,
-/// `=1` stay.
+/// Parses desired states: `+1` serve, `-1` withdraw, `!1` withdraw anyway, `^1` withdraw first, `~1` stand
+/// by if one serves, `=1` stay.
 fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
     let state = |word: &str| {
         let (sign, last) = word.split_at(1);
@@ -65,9 +65,10 @@ fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
             "+" => Desired::Serve,
             "-" => Desired::Withdraw,
             "!" => Desired::WithdrawAnyway,
+            "^" => Desired::WithdrawFirst,
             "~" => Desired::StandBy(1),
             "=" => Desired::Stay,
-            _ => panic!("{word} begins with none of + - ! ~ ="),
+            _ => panic!("{word} begins with none of + - ! ^ ~ ="),
         };
         (ip(last.parse().unwrap()), state)
     };

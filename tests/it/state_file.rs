@@ -37,6 +37,7 @@ fn memory(n: u64) -> Memory {
         since: n,
         until: Some(n + 7_200),
         reason: Some("disk swap".into()),
+        forced: n % 2 == 1,
         names: [].into(),
         others: [].into(),
     };

@@ -89,13 +89,14 @@ impl Why {
     }
 
     /// Returns the desired state of the address; `None` leaves it as it is. `below` is the number of
-    /// addresses in service that make standbys unneeded.
+    /// addresses in service that make standbys unneeded; 0 without standbys.
     pub(super) fn desired(self, below: usize) -> Option<Desired> {
         match self {
             Self::Up | Self::Needed => Some(Desired::Serve),
             Self::Down | Self::Asked => Some(Desired::Withdraw),
             Self::Standby => Some(Desired::StandBy(below)),
-            // The floor was checked when the drain was ordered.
+            // The floor was checked when the drain was ordered, but may have counted a standby.
+            Self::Drained if below > 0 => Some(Desired::WithdrawFirst),
             Self::Drained => Some(Desired::WithdrawAnyway),
             _ => None,
         }
@@ -274,9 +275,10 @@ pub(super) mod tests {
         for (name, (health, in_service, reason, drained), word, state) in cases {
             let status = status(&[("192.0.2.10", health, in_service, reason, drained)]);
             let why = Why::of(&status.targets[0]);
-            assert_eq!((why.as_str(), why.desired(1)), (word, state), "{name}");
+            assert_eq!((why.as_str(), why.desired(0)), (word, state), "{name}");
             assert_eq!(serde_json::to_value(why).unwrap(), word, "{name}");
         }
+        assert_eq!(Why::Drained.desired(1), Some(Desired::WithdrawFirst), "with standbys");
     }
 
     #[test]

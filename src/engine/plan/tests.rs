@@ -20,7 +20,8 @@ fn lasts(entries: &[(SetKey, IpAddr)]) -> Vec<u8> {
     entries.iter().map(|(_, address)| last(address)).collect()
 }
 
-/// `desired`: `+1` serve, `-1` withdraw, `!1` withdraw anyway, `~1` stand by if one serves, `=1` stay.
+/// `desired`: `+1` serve, `-1` withdraw, `!1` withdraw anyway, `^1` withdraw first, `~1` stand by if one
+/// serves, `=1` stay.
 fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
     let mut desired = BTreeMap::new();
     for word in words.split_whitespace() {
@@ -28,6 +29,7 @@ fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
         let state = match sign {
             "+" => Desired::Serve,
             "-" => Desired::Withdraw,
+            "^" => Desired::WithdrawFirst,
             "~" => Desired::StandBy(1),
             "=" => Desired::Stay,
             _ => Desired::WithdrawAnyway,
@@ -41,7 +43,7 @@ fn desired(words: &str) -> BTreeMap<IpAddr, Desired> {
 fn a_plan_changes_the_ordered_addresses_and_nothing_else() {
     // listing, desired, floor; then created, deleted, held
     type Row = (&'static str, &'static [u8], &'static str, usize, [&'static [u8]; 3]);
-    let cases: [Row; 11] = [
+    let cases: [Row; 14] = [
         ("a dead address goes", &[1, 2], "-1", 0, [&[], &[1], &[]]),
         ("without a floor even the last one goes", &[1], "-1", 0, [&[], &[1], &[]]),
         ("the floor keeps the last one", &[1], "-1", 1, [&[], &[], &[1]]),
@@ -53,6 +55,9 @@ fn a_plan_changes_the_ordered_addresses_and_nothing_else() {
         ("nothing desired, no change", &[1, 2, 9], "", 1, [&[], &[], &[]]),
         ("the operator's word does not ask the floor", &[1], "!1", 1, [&[], &[1], &[]]),
         ("but it leaves less for the others", &[1, 2, 3], "!3 -1 -2", 1, [&[], &[2, 3], &[1]]),
+        ("unless it waits for a standby", &[1], "^1", 1, [&[], &[], &[1]]),
+        ("which goes in with the same change", &[1], "^1 +9", 1, [&[9], &[1], &[]]),
+        ("and then it goes before a dead one", &[1, 2], "^1 -2", 1, [&[], &[1], &[2]]),
     ];
     for (name, there, words, floor, [create, delete, held]) in cases {
         let plan = plan(&[NAME.into()], &set(there), &desired(words), floor);

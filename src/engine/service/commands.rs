@@ -71,12 +71,12 @@ impl Service {
             context.answer(command.ticket, Ok(()));
             return;
         }
-        let DrainCommand { ticket, target, lasts, reason, .. } = command;
+        let DrainCommand { ticket, target, lasts, reason, force, .. } = command;
         let before = self.drains.get(target).filter(|drain| !drain.is_over(context.now));
-        let (end_before, reason_before) =
-            before.map_or((None, None), |drain| (drain.until, drain.reason.clone()));
-        let until = lasts.map(|lasts| context.now + lasts).or(end_before);
-        let drain = Drain { until, reason: reason.or(reason_before), ..Drain::default() };
+        let before = before.cloned().unwrap_or_default();
+        let until = lasts.map(|lasts| context.now + lasts).or(before.until);
+        let (reason, forced) = (reason.or(before.reason), force || before.forced);
+        let drain = Drain { until, reason, forced, ..Drain::default() };
         self.begin_drain(target, drain.clone(), context);
         self.note_drain(target);
         context.report(Fact::Drained { service: self.id, target, drain });

@@ -236,7 +236,13 @@ impl Service {
         let grace_ends = verdict.refused_since.map(|since| since + QUORUM_GRACE);
         let early = grace_ends.is_some_and(|ends| context.now < ends);
         match ruling {
-            _ if self.drains.is_drained(target.address) => (Some(Reason::Drained), String::new()),
+            _ if self.drains.is_drained(target.address) && verdict.held.is_empty() => {
+                (Some(Reason::Drained), String::new())
+            }
+            _ if self.drains.is_drained(target.address) => {
+                let names = verdict.held.join(", ");
+                (Some(Reason::Floor), format!("drained, and still in service at {names}"))
+            }
             // Every agent reports a contested target, since DNS contradicts one side or the other.
             Ruling::Refuse(reason, detail)
                 if !early

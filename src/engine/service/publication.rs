@@ -41,9 +41,20 @@ impl Service {
                 Desired::Stay
             }
             Verdict::Withdrawn(WithdrawalCause::Down | WithdrawalCause::Asked) => Desired::Withdraw,
-            Verdict::Withdrawn(WithdrawalCause::Drained) => Desired::WithdrawAnyway,
+            Verdict::Withdrawn(WithdrawalCause::Drained) => self.desired_of_drained(target.address),
             Verdict::Withdrawn(WithdrawalCause::StandingBy) => self.desired_of_standby(target),
         })
+    }
+
+    /// Returns the desired state of a drained target. Where there are standbys, one may have been
+    /// counted when the drain was ordered, and be rejected, or gone, or unknown after a restart since:
+    /// the floor holds then until it is there.
+    fn desired_of_drained(&self, address: IpAddr) -> Desired {
+        let is_forced = self.drains.get(address).is_some_and(|drain| drain.forced);
+        match self.has_standbys() {
+            true if !is_forced => Desired::WithdrawFirst,
+            _ => Desired::WithdrawAnyway,
+        }
     }
 
     /// Returns the desired state of the target at an address now, whether or not DNS already

@@ -218,6 +218,9 @@ fn ballots(target: &Target) -> String {
 /// Returns the reason why a change that its health calls for is not made, in a sentence.
 fn explanation(target: &Target, now: Time) -> String {
     let words = match (&target.drained, target.reason) {
+        (Some(drained), Some(Reason::Floor)) => {
+            format!("{}; {}", drain(drained, now), sentence(Reason::Floor))
+        }
         (Some(drained), _) => drain(drained, now),
         (None, Some(Reason::Returning)) => returning(target, now),
         (None, Some(reason)) => sentence(reason).to_owned(),

@@ -208,7 +208,9 @@ async fn check(judged: &JudgedZone, newest: &str, floor: usize, by_hand: bool) {
                 Desired::Serve => there,
                 Desired::Withdraw => !there || left <= floor,
                 Desired::WithdrawAnyway => !there,
-                Desired::StandBy(_) | Desired::Stay => unreachable!("no test orders it"),
+                Desired::WithdrawFirst | Desired::StandBy(_) | Desired::Stay => {
+                    unreachable!("no test orders it")
+                }
             };
             assert!(
                 right,

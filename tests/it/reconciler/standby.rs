@@ -1,7 +1,7 @@
 //! A standby that stands in for the last address, and its way out.
 
 use super::{API, Harness, Outcome, Remote, TTL, WWW, ip, ms, s};
-use crate::contract::{CONFIGURED_TTL, ProviderUnderTest};
+use crate::contract::{CONFIGURED_TTL, ProviderUnderTest, set_of};
 
 /// The standby of every test, and an address of somebody else at another name.
 const STANDBY: u8 = 9;
@@ -132,5 +132,25 @@ async fn two_agents_that_take_out_both_tiers_at_once_put_one_back() {
         tokio::time::sleep(s(400)).await;
         assert!(!remote.holds().await.is_empty(), "swaps: {swaps}");
         assert!(one.is_running() && other.is_running());
+    }
+}
+
+/// The floor was asked when the drain was ordered, and counted the standby.
+#[tokio::test(start_paused = true)]
+async fn a_drained_address_stays_until_the_provider_accepts_its_standby() {
+    for names_culprits in [false, true] {
+        let remote = Remote::new(&[WWW], &[1]);
+        remote.zone.bar(set_of(WWW, ip(STANDBY)), Some(ip(STANDBY)));
+        if names_culprits {
+            remote.zone.name_culprits();
+        }
+        let mut harness = Harness::open(remote.clone());
+        fail_over(&harness, "^1 +9");
+        tokio::time::sleep(s(400)).await;
+        assert_eq!(remote.holds().await, ["1@www"], "the standby is rejected");
+        remote.zone.unbar();
+        while remote.holds().await != ["9@www"] {
+            harness.report().await;
+        }
     }
 }

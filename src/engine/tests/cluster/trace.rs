@@ -207,6 +207,7 @@ fn desired_word(state: Desired) -> &'static str {
         Desired::Serve => "serve",
         Desired::Withdraw => "withdraw",
         Desired::WithdrawAnyway => "withdraw anyway",
+        Desired::WithdrawFirst => "withdraw first",
         Desired::StandBy(_) => "stand by",
         Desired::Stay => "stay",
     }

@@ -1,5 +1,6 @@
 //! Standbys: published only while too few others are in service.
 
+mod drained;
 mod last_resort;
 mod model;
 mod reports;
@@ -184,7 +185,7 @@ fn the_last_primary_can_be_drained_if_a_standby_answers() {
     site.drain(target(1, 1), None, false);
     site.run_for(ms(2_000));
     assert_eq!(site.published(1), [9]);
-    let both = BTreeMap::from([(1, Desired::WithdrawAnyway), (9, Desired::Serve)]);
+    let both = BTreeMap::from([(1, Desired::WithdrawFirst), (9, Desired::Serve)]);
     assert!(orders(&site).contains(&both), "{:?}", orders(&site));
     site.undrain(target(1, 1));
     site.run_for(ms(2_000));
