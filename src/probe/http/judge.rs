@@ -1,7 +1,5 @@
 //! Compares an answer with the one that is asked for.
 
-use std::borrow::Cow;
-
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
@@ -48,7 +46,7 @@ pub(super) async fn judge(
         return drain(word);
     }
     let to = head.headers.get(LOCATION).map_or(String::new(), |location| {
-        format!(" to {}", without_query(&String::from_utf8_lossy(location.as_bytes())))
+        format!(" to {}", without_secrets(&String::from_utf8_lossy(location.as_bytes())))
     });
     ExchangeEnd::Otherwise {
         kind: format!("status {status}"),
@@ -75,12 +73,19 @@ impl ExchangeEnd {
     }
 }
 
-/// Returns a location without its query, which may have a secret.
-fn without_query(location: &str) -> Cow<'_, str> {
-    match location.split_once(['?', '#']) {
-        Some((path, _)) => Cow::Owned(format!("{}?…", external(path))),
-        None => Cow::Owned(external(location)),
-    }
+/// Returns a location without its query and its user, which may have a secret.
+fn without_secrets(location: &str) -> String {
+    let (path, query) = match location.split_once(['?', '#']) {
+        Some((path, _)) => (path, "?…"),
+        None => (location, ""),
+    };
+    let start = path.find("//").map_or(path.len(), |slashes| slashes + 2);
+    let authority = path[start..].split('/').next().unwrap_or_default();
+    let shown = match authority.rfind('@') {
+        Some(at) => external(&format!("{}…{}", &path[..start], &path[start + at..])),
+        None => external(path),
+    };
+    format!("{shown}{query}")
 }
 
 /// The end of reading a body.
@@ -230,9 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_shown_without_its_query() {
-        let shown = without_query("https://sso.example/login?token=hunter2");
-        assert_eq!(shown, "https://sso.example/login?…");
-        assert_eq!(without_query("/elsewhere"), "/elsewhere");
+    fn a_location_is_shown_without_its_query_and_its_user() {
+        let rows = [
+            ("https://sso.example/login?token=hunter2", "https://sso.example/login?…"),
+            ("https://me:hunter2@sso.example/login", "https://…@sso.example/login"),
+            ("//me:hunt@er2@sso.example#top", "//…@sso.example?…"),
+            ("https://sso.example/@me", "https://sso.example/@me"),
+            ("/elsewhere", "/elsewhere"),
+            ("//", "//"),
+            ("", ""),
+        ];
+        for (location, want) in rows {
+            assert_eq!(without_secrets(location), want);
+        }
     }
 }
