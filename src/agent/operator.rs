@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use tokio::sync::oneshot;
 
 use super::ids::Ids;
-use crate::engine::event::{Drain, DrainCommand, DrainRefusal, Event};
+use crate::engine::event::{Drain, DrainCommand, DrainRefusal, DrainStep, Event};
 use crate::engine::ids::{ServiceId, Ticket};
 use crate::engine::{Engine, Moment};
 use crate::status::{
@@ -56,8 +56,8 @@ struct PendingCommand {
     asked: Option<String>,
     /// The services with their names. `None` for a name that people do not see.
     services: BTreeMap<ServiceId, Option<String>>,
-    /// Whether the current step only checks the floors.
-    is_check: bool,
+    /// The current step of a drain.
+    step: DrainStep,
     /// The number of answers that are missing.
     missing: usize,
     outcomes: BTreeMap<ServiceId, Result<(), DrainRefusal>>,
@@ -118,15 +118,17 @@ impl PendingCommands {
                     return Vec::new();
                 }
             };
-        let (mut until, mut is_check, mut kept) = (None, false, KeptParts::default());
+        let (mut until, mut step, mut kept) = (None, DrainStep::Both, KeptParts::default());
         if let CommandKind::Drain(drain) = &kind {
             until = drain.lasting.and_then(|lasting| now.wall.checked_add(lasting)).map(Time::new);
             let before = engine.drains();
             let before = services.keys().map(|service| before.get(service)?.get(&target));
             kept = KeptParts::of(drain, before, now);
-            is_check = services.len() > 1 && !drain.force;
+            if services.len() > 1 && !drain.force {
+                step = DrainStep::Check;
+            }
         }
-        self.is_checking |= is_check;
+        self.is_checking |= step == DrainStep::Check;
         let command = PendingCommand {
             target,
             kind,
@@ -134,7 +136,7 @@ impl PendingCommands {
             kept,
             asked: service,
             services,
-            is_check,
+            step,
             missing: 0,
             outcomes: BTreeMap::new(),
             reply,
@@ -176,21 +178,17 @@ impl PendingCommands {
         let Some(mut command) = self.commands.remove(&number) else {
             return CommandStep::default();
         };
-        if !command.is_check {
+        if command.step != DrainStep::Check {
             let resolved = Some(ResolvedCommand { command });
             return CommandStep { events: Vec::new(), resolved };
         }
         self.is_checking = false;
-        command.is_check = false;
+        command.step = DrainStep::Drain;
         if command.outcomes.values().any(Result::is_err) {
             let resolved = Some(ResolvedCommand { command });
             return CommandStep { events: Vec::new(), resolved };
         }
         command.outcomes.clear();
-        if let CommandKind::Drain(drain) = &mut command.kind {
-            // The floors were checked just now.
-            drain.force = true;
-        }
         CommandStep { events: self.begin(command), resolved: None }
     }
 
@@ -234,9 +232,8 @@ impl PendingCommand {
         match &self.kind {
             CommandKind::Drain(DrainRequest { lasting, reason, force }) => {
                 let (lasts, reason) = (*lasting, reason.clone());
-                let (force, check_only) = (*force, self.is_check);
-                let command =
-                    DrainCommand { ticket, service, target, lasts, reason, force, check_only };
+                let (force, step) = (*force, self.step);
+                let command = DrainCommand { ticket, service, target, lasts, reason, force, step };
                 Event::Drain(command)
             }
             CommandKind::Undrain => Event::Undrain { ticket, service, target },

@@ -25,8 +25,21 @@ pub struct DrainCommand {
     pub reason: Option<String>,
     /// Whether to skip the check of the floor.
     pub force: bool,
-    /// Whether only the check is made. Then the answer says whether the target could be taken out now.
-    pub check_only: bool,
+    /// The part of the command that is carried out.
+    pub step: DrainStep,
+}
+
+/// The part of a drain command that is carried out. A command about several services checks the floors
+/// of all of them first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DrainStep {
+    /// The check of the floor, and the drain.
+    #[default]
+    Both,
+    /// The check alone: the answer says whether the target could be taken out now.
+    Check,
+    /// The drain alone: the check was made just now.
+    Drain,
 }
 
 /// A target that the operator took out.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub use super::action::{Action, Announcement, Order, OwnVote, ProbeRequest};
 pub use super::dns_report::{DnsProblem, DnsProblemKind, DnsReport};
-pub use super::drain::{Drain, DrainCommand, DrainRefusal, DrainScope};
+pub use super::drain::{Drain, DrainCommand, DrainRefusal, DrainScope, DrainStep};
 pub use super::fact::{Fact, Reason, RehearsalStage, Withdrawal};
 pub use super::failed::{FailedCheck, failed_in_words};
 use super::ids::{ProbeId, ServiceId, Ticket, ZoneId};

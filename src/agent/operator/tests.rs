@@ -142,6 +142,7 @@ fn a_drain_takes_an_address_out_of_all_services_at_once_when_no_floor_forbids_it
     assert!(reply.try_recv().is_err());
     harness.list(2, &[("mx", &[1, 2])]);
     assert_eq!(harness.drained(ip(1)), [1, 2, 3]);
+    assert!(!harness.drain_of(1, ip(1)).forced, "it was checked, and nobody asked for more");
     let done = answer(&mut reply).unwrap();
     assert_eq!(done.message, "drained www/192.0.2.1, api/192.0.2.1, mx/192.0.2.1");
     assert_eq!(done.services, ["www", "api", "mx"]);
@@ -169,6 +170,7 @@ fn if_the_floor_of_one_service_forbids_a_drain_nothing_is_drained_and_the_servic
     let mut reply = harness.command(ip(1), None, CommandKind::Drain(force));
     assert!(answer(&mut reply).is_ok(), "without waiting for a listing");
     assert_eq!(harness.drained(ip(1)), [1, 2, 3]);
+    assert!(harness.drain_of(1, ip(1)).forced);
 }
 
 #[test]

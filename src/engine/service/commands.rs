@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{Outside, Service};
 use crate::engine::action::Action;
 use crate::engine::context::Context;
-use crate::engine::drain::{Drain, DrainCommand, DrainRefusal};
+use crate::engine::drain::{Drain, DrainCommand, DrainRefusal, DrainStep};
 use crate::engine::fact::Fact;
 use crate::engine::ids::Ticket;
 use crate::engine::moment::Moment;
@@ -19,7 +19,7 @@ impl Service {
     pub(in crate::engine) fn drain(&mut self, command: DrainCommand, context: &mut Context) {
         if self.id(command.target).is_none() {
             context.answer(command.ticket, Err(DrainRefusal::NotATarget));
-        } else if command.force || self.settings.floor == 0 {
+        } else if command.force || command.step == DrainStep::Drain || self.settings.floor == 0 {
             self.accept_drain(command, context);
         } else {
             self.drains.await_listing(command);
@@ -67,7 +67,7 @@ impl Service {
     }
 
     fn accept_drain(&mut self, command: DrainCommand, context: &mut Context) {
-        if command.check_only {
+        if command.step == DrainStep::Check {
             context.answer(command.ticket, Ok(()));
             return;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::*;
-use crate::engine::event::{Drain, DrainCommand, Event, Fact, Reason};
+use crate::engine::event::{Drain, DrainCommand, DrainStep, Event, Fact, Reason};
 use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::moment::Moment;
 use crate::engine::settings::Settings;
@@ -16,7 +16,7 @@ fn drain(ticket: u64, target: u8) -> DrainCommand {
         lasts: None,
         reason: None,
         force: false,
-        check_only: false,
+        step: DrainStep::Both,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The canaries: an agent that cannot trust its own network withdraws nothing.
 
 use super::world::*;
-use crate::engine::event::{DrainCommand, Event, Reason};
+use crate::engine::event::{DrainCommand, DrainStep, Event, Reason};
 use crate::engine::ids::{ServiceId, Ticket};
 use crate::engine::types::{Answer, Health};
 
@@ -247,7 +247,7 @@ fn a_target_given_back_by_hand_waits_for_evidence() {
         lasts: None,
         reason: None,
         force: true,
-        check_only: false,
+        step: DrainStep::Both,
     }));
     world.set(ip(1), Behaviour::Fault("no route"));
     world.run_until(ms(60_000));

@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::zones::{FakeZone, Provider};
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, DnsReport, Drain, DrainCommand, Event, Fact, Order, ProbeRequest,
+    Action, DnsReport, Drain, DrainCommand, DrainStep, Event, Fact, Order, ProbeRequest,
 };
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::moment::Moment;
@@ -292,8 +292,8 @@ impl Site {
     pub(super) fn drain(&mut self, target: TargetRef, lasts: Option<Duration>, force: bool) {
         let TargetRef { service, address: target } = target;
         let (ticket, reason) = (self.ledger.next_ticket(), None);
-        let check_only = false;
-        let command = DrainCommand { ticket, service, target, lasts, reason, force, check_only };
+        let step = DrainStep::Both;
+        let command = DrainCommand { ticket, service, target, lasts, reason, force, step };
         self.send(Event::Drain(command));
     }
 
