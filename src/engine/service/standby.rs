@@ -249,10 +249,10 @@ impl Service {
         let mut members: Vec<(IpAddr, TierMember)> = Vec::new();
         for target in self.targets() {
             let mut member = self.member(target, outside, context);
-            member.in_service &= target.address != leaving;
+            let is_leaving = target.address == leaving || self.drains.is_drained(target.address);
             let is_back = back.contains(&target.address);
-            member.in_service |= is_back;
-            member.is_out = !is_back && (member.is_out || target.address == leaving);
+            member.in_service = is_back || member.in_service && !is_leaving;
+            member.is_out = !is_back && (member.is_out || is_leaving);
             members.push((target.address, member));
         }
         let mut coming = Vec::new();

@@ -84,3 +84,15 @@ fn a_drain_by_force_waits_for_no_standby() {
     let forced = orders(&site).iter().any(|it| it.get(&1) == Some(&Desired::WithdrawAnyway));
     assert!(forced, "{:?}", orders(&site));
 }
+
+#[test]
+fn all_primaries_can_be_drained_at_once_if_a_standby_answers() {
+    let mut site = site(&with_tiers(&[1, 2], &[&[9]], 1));
+    site.run_until(ms(8_000));
+    site.drain(target(1, 1), None, false);
+    site.drain(target(1, 2), None, false);
+    run_without_a_gap(&mut site, 1_000);
+    let answers: Vec<_> = site.ledger.answers.iter().map(|(_, answer)| answer.is_ok()).collect();
+    assert_eq!((answers, site.published(1)), (vec![true, true], vec![9]));
+    site.assert_sound("both at once");
+}
