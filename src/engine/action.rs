@@ -115,3 +115,13 @@ pub struct ProbeRequest {
     /// late reply is recognised as one.
     pub listen_for: Duration,
 }
+
+#[cfg(test)]
+impl ProbeRequest {
+    /// Returns the first probe of an endpoint, for the tests of checks.
+    pub(crate) fn first(endpoint: Endpoint, timeout: Duration) -> Self {
+        let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
+        let flow = FlowId::default();
+        Self { id, endpoint, nth: 0, flow, timeout, listen_for: timeout }
+    }
+}

@@ -93,7 +93,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::ids::{FlowId, ProbeId};
     use crate::engine::types::Method;
     use crate::probe::icmp::Icmp;
 
@@ -138,9 +137,7 @@ mod tests {
         let check = LongerRegistry::of(endpoint);
         assert_eq!((check.name(), check.opens()), ("dummy", Opens::Connection));
         assert_eq!(check.in_words(endpoint), "by nothing at all");
-        let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
-        let flow = FlowId::default();
-        let request = ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout };
+        let request = ProbeRequest::first(endpoint, timeout);
         let icmp = Icmp::new(&(Arc::new(|_| {}) as _));
         let tools = Tools::new(icmp, Arc::default(), Arc::default());
         assert_eq!(check.probe(&tools, &request).await, Answer::Reply(timeout));

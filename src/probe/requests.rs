@@ -133,7 +133,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::ids::{FlowId, ProbeId};
     use crate::probe::dns::settings::{DnsTransport, parse_query, parse_rcode, parse_type};
     use crate::probe::exec::settings::{DEFAULT_MAX_RUNNING, Replaced};
     use crate::probe::icmp::Icmp;
@@ -162,9 +161,7 @@ mod tests {
         for settings in [RequestSettings::Dns(dns), RequestSettings::Http(http)] {
             let method = Method::Request(requests.id_of(&settings));
             let endpoint = Endpoint { address: [127, 0, 0, 1].into(), method };
-            let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
-            let (flow, timeout) = (FlowId::default(), Duration::MAX);
-            let probe = ProbeRequest { id, endpoint, nth: 0, flow, timeout, listen_for: timeout };
+            let probe = ProbeRequest::first(endpoint, Duration::MAX);
             let answer = Requested::probe(&tools, &probe).await;
             let is_caught =
                 matches!(&answer, Answer::Fault(why) if why.starts_with("a check panicked: "));

@@ -6,7 +6,6 @@ mod peers;
 
 use super::settings::{WantedRecord, parse_query, parse_type};
 use super::*;
-use crate::engine::ids::{FlowId, ProbeId};
 use hickory_proto::op::ResponseCode;
 
 /// Long enough for an answer on a busy machine.
@@ -32,14 +31,7 @@ fn wanting(settings: DnsSettings, answer: &str) -> DnsSettings {
 }
 
 async fn asked(address: IpAddr, settings: &DnsSettings, timeout: Duration) -> Answer {
-    let probe = ProbeRequest {
-        id: ProbeId { endpoint: 0.into(), seq: 0.into() },
-        endpoint: Endpoint::echo(address),
-        nth: 0,
-        flow: FlowId::default(),
-        timeout,
-        listen_for: timeout,
-    };
+    let probe = ProbeRequest::first(Endpoint::echo(address), timeout);
     ask(settings, &probe, &Routes::default()).await
 }
 

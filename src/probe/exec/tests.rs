@@ -14,7 +14,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::account::UserAccount;
 use super::settings::{DEFAULT_MAX_RUNNING, Replaced};
 use super::*;
-use crate::engine::ids::{FlowId, ProbeId};
 use crate::engine::types::Endpoint;
 use crate::probe::skip;
 
@@ -25,14 +24,7 @@ const AMPLE: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(300);
 
 fn request(timeout: Duration) -> ProbeRequest {
-    ProbeRequest {
-        id: ProbeId { endpoint: 0.into(), seq: 0.into() },
-        endpoint: Endpoint::echo(Ipv4Addr::LOCALHOST.into()),
-        nth: 0,
-        flow: FlowId::default(),
-        timeout,
-        listen_for: timeout,
-    }
+    ProbeRequest::first(Endpoint::echo(Ipv4Addr::LOCALHOST.into()), timeout)
 }
 
 fn command(command: &[&str]) -> ExecSettings {

@@ -7,7 +7,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::engine::ids::{FlowId, ProbeId};
 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_a_reload_has_replaced_is_discarded() {
@@ -52,14 +51,7 @@ async fn a_search_that_does_not_end_in_time_is_no_loss_of_the_target() {
     // A slow machine may need longer than this for the body.
     let mut timeout = Duration::from_millis(50);
     loop {
-        let probe = ProbeRequest {
-            id: ProbeId { endpoint: 0.into(), seq: 0.into() },
-            endpoint: Endpoint::echo(Ipv4Addr::LOCALHOST.into()),
-            nth: 0,
-            flow: FlowId::default(),
-            timeout,
-            listen_for: timeout,
-        };
+        let probe = ProbeRequest::first(Endpoint::echo(Ipv4Addr::LOCALHOST.into()), timeout);
         let (routes, details) = (Routes::default(), Details::default());
         let answer = prober.probe(&probe, (id, &settings), &routes, &details).await;
         let body = details.get(id, probe.endpoint.address).and_then(|it| it.phases.body);

@@ -24,13 +24,6 @@ fn asked_by_request(targets: &[u8]) -> Settings {
     with_service(no_services(), 1, 0, targets, check)
 }
 
-fn confirmed(settings: &Settings) -> Site {
-    let mut site = Site::new(settings);
-    site.run_until(ms(10_000));
-    site.ledger.clear();
-    site
-}
-
 /// Returns a wrong answer with this status.
 fn status(code: u16) -> Answer {
     let reason = format!("connect 0.4 ms, then {code} (wanted 200-299)");
@@ -74,7 +67,7 @@ fn shuffled(chance: &mut Chance) -> [u8; 3] {
 fn a_deployment_that_breaks_all_targets_at_once_withdraws_none() {
     for seed in 0..ORDERS {
         let mut chance = Chance::new(seed);
-        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
         site.run_for(chance.between(0, 2_000));
         for target in shuffled(&mut chance) {
             answers(&mut site, target, Some(status(503)));
@@ -105,7 +98,7 @@ fn target_of(last: u8) -> crate::engine::ids::TargetRef {
 fn a_deployment_that_breaks_one_target_after_another_never_withdraws_the_last() {
     for seed in 0..ORDERS {
         let mut chance = Chance::new(seed);
-        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
         let order = shuffled(&mut chance);
         for target in order {
             answers(&mut site, target, Some(status(503)));
@@ -131,7 +124,7 @@ fn a_deployment_that_breaks_one_target_after_another_never_withdraws_the_last() 
 fn a_deployment_that_breaks_one_of_three_targets_withdraws_it_without_delay() {
     for seed in 0..ORDERS {
         let mut chance = Chance::new(seed);
-        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
         site.run_for(chance.between(0, 2_000));
         let [broken, ..] = shuffled(&mut chance);
         answers(&mut site, broken, Some(status(503)));
@@ -152,7 +145,7 @@ fn a_broken_target_among_slow_ones_is_withdrawn_without_an_alarm() {
         let mut check = asked_by_request(&[1, 2, 3]);
         let its = check.services.get_mut(&service(1)).unwrap();
         its.checks[0].check.thresholds.failure = NonZeroU32::new(threshold).unwrap();
-        let mut site = confirmed(&check);
+        let mut site = Site::confirmed(&check);
         for last in [2, 3] {
             site.slow.insert(ip(last), ms(480));
         }
@@ -168,7 +161,7 @@ fn a_broken_target_among_slow_ones_is_withdrawn_without_an_alarm() {
 fn a_deployment_that_fails_in_one_way_first_and_in_another_later_withdraws_none() {
     for seed in 0..ORDERS {
         let mut chance = Chance::new(seed);
-        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
         site.run_for(chance.between(0, 2_000));
         for code in [503, 502, 500, 503, 500] {
             for target in [1, 2, 3] {
@@ -187,7 +180,7 @@ fn a_deployment_that_fails_in_one_way_first_and_in_another_later_withdraws_none(
 fn a_deployment_that_breaks_a_slow_target_and_fast_ones_at_once_withdraws_none() {
     for seed in 0..ORDERS {
         let mut chance = Chance::new(seed);
-        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
         site.slow.insert(ip(1), ms(480));
         site.run_for(ms(5_000) + chance.between(0, 2_000));
         for target in [1, 2, 3] {
@@ -221,7 +214,7 @@ fn other_answers_are_evidence_and_silence_is_none() {
         ),
     ];
     for (name, given, gone) in rows {
-        let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+        let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
         for (target, answer) in (1..).zip(given) {
             answers(&mut site, target, answer);
         }
@@ -234,7 +227,7 @@ fn other_answers_are_evidence_and_silence_is_none() {
 
 #[test]
 fn an_only_target_is_compared_with_nothing() {
-    let mut site = confirmed(&asked_by_request(&[1]));
+    let mut site = Site::confirmed(&asked_by_request(&[1]));
     answers(&mut site, 1, Some(status(503)));
     site.run_for(ms(10_000));
     assert_eq!((withdrawn(&site), alarms(&site)), (vec![1], 0));
@@ -242,7 +235,7 @@ fn an_only_target_is_compared_with_nothing() {
 
 #[test]
 fn targets_that_fail_alike_go_as_soon_as_one_answers_well_again() {
-    let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+    let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
     for target in [1, 2, 3] {
         answers(&mut site, target, Some(status(503)));
     }
@@ -263,7 +256,7 @@ fn wrong_answers_of_one_of_several_checks_hold_the_target_only_if_they_decide() 
     let request = CheckSettings { method: method(), ..icmp() };
     let its = settings.services.get_mut(&service(1)).unwrap();
     set_checks(its, &[icmp(), request], 2);
-    let mut site = confirmed(&settings);
+    let mut site = Site::confirmed(&settings);
     for target in [1, 2] {
         answers(&mut site, target, Some(status(503)));
     }
@@ -277,7 +270,7 @@ fn wrong_answers_of_one_of_several_checks_hold_the_target_only_if_they_decide() 
 
 #[test]
 fn a_target_that_asks_goes_at_once_and_comes_back_by_replies() {
-    let mut site = confirmed(&asked_by_request(&[1, 2]));
+    let mut site = Site::confirmed(&asked_by_request(&[1, 2]));
     answers(&mut site, 1, Some(Answer::Asked("503 drain".into())));
     site.run_for(ms(1_200));
     assert_eq!((withdrawn(&site), alarms(&site)), (vec![1], 0), "with the first probe");
@@ -303,7 +296,7 @@ fn a_target_that_asks_goes_at_once_and_comes_back_by_replies() {
 
 #[test]
 fn a_target_that_fails_as_all_others_goes_if_it_asks() {
-    let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+    let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
     for target in [1, 2, 3] {
         answers(&mut site, target, Some(status(503)));
     }
@@ -317,7 +310,7 @@ fn a_target_that_fails_as_all_others_goes_if_it_asks() {
 
 #[test]
 fn a_reload_compares_the_targets_of_the_new_settings() {
-    let mut site = confirmed(&asked_by_request(&[1, 2, 3]));
+    let mut site = Site::confirmed(&asked_by_request(&[1, 2, 3]));
     for target in [1, 2, 3] {
         answers(&mut site, target, Some(status(503)));
     }
@@ -337,7 +330,7 @@ fn a_reload_compares_the_targets_of_the_new_settings() {
 #[test]
 fn many_targets_that_fail_alike_stay_and_go_as_few_do() {
     let all: Vec<u8> = (1..=200).collect();
-    let mut site = confirmed(&asked_by_request(&all));
+    let mut site = Site::confirmed(&asked_by_request(&all));
     for target in &all {
         answers(&mut site, *target, Some(status(503)));
     }
@@ -354,7 +347,7 @@ fn many_targets_that_fail_alike_stay_and_go_as_few_do() {
 fn the_floor_holds_a_target_that_asks() {
     let mut settings = asked_by_request(&[1, 2]);
     settings.services.get_mut(&service(1)).unwrap().floor = 1;
-    let mut site = confirmed(&settings);
+    let mut site = Site::confirmed(&settings);
     for target in [1, 2] {
         answers(&mut site, target, Some(Answer::Asked("maint".into())));
     }

@@ -1,7 +1,6 @@
 //! Several checks of one target: how many must be up, and those that are only watched.
 
 use super::site::*;
-use crate::engine::event::Fact;
 use crate::engine::ids::RequestId;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::tests::world::{ip, ms};
@@ -16,19 +15,11 @@ fn three_checks(require: usize) -> Settings {
     settings
 }
 
-/// Returns a site with confirmed targets.
-fn confirmed(settings: &Settings) -> Site {
-    let mut site = Site::new(settings);
-    site.run_until(ms(10_000));
-    site.ledger.clear();
-    site
-}
-
 #[test]
 fn so_many_checks_decide_whether_a_target_is_up() {
     // The number required, and whether the target is in DNS with one and with two dead ports.
     for (require, one, two) in [(3, false, false), (2, true, false), (1, true, true)] {
-        let mut site = confirmed(&three_checks(require));
+        let mut site = Site::confirmed(&three_checks(require));
         assert_eq!(site.engine.endpoint_count(), 6);
         site.port_dies(1, 80);
         site.run_for(ms(10_000));
@@ -48,7 +39,7 @@ fn so_many_checks_decide_whether_a_target_is_up() {
 
 #[test]
 fn each_check_is_reported_and_the_target_flips_with_the_decisive_one() {
-    let mut site = confirmed(&three_checks(2));
+    let mut site = Site::confirmed(&three_checks(2));
     site.port_dies(1, 80);
     site.run_for(ms(10_000));
     assert_eq!(site.ledger.story(service(1)), ["1 c1 Down"], "the target is up");
@@ -68,7 +59,7 @@ fn each_check_is_reported_and_the_target_flips_with_the_decisive_one() {
 fn a_check_that_is_only_watched_never_counts() {
     let mut settings = three_checks(2);
     settings.services.get_mut(&service(1)).unwrap().checks[1].counts = false;
-    let mut site = confirmed(&settings);
+    let mut site = Site::confirmed(&settings);
     site.port_dies(1, 80);
     site.run_for(ms(10_000));
     assert_eq!(site.published(1), [1, 2]);
@@ -82,7 +73,7 @@ fn a_check_that_is_only_watched_never_counts() {
 #[test]
 fn checks_are_shared_with_other_services() {
     let settings = with_service(three_checks(3), 2, 1, &[1, 3], tcp(80));
-    let mut site = confirmed(&settings);
+    let mut site = Site::confirmed(&settings);
     assert_eq!(site.engine.endpoint_count(), 7);
     site.port_dies(1, 80);
     site.run_for(ms(10_000));
@@ -93,7 +84,7 @@ fn checks_are_shared_with_other_services() {
 
 #[test]
 fn a_reload_keeps_the_counts_of_the_checks_that_stay() {
-    let mut site = confirmed(&three_checks(1));
+    let mut site = Site::confirmed(&three_checks(1));
     site.port_dies(1, 80);
     site.run_for(ms(10_000));
     assert_eq!(site.published(1), [1, 2]);
@@ -191,7 +182,7 @@ fn a_loss_carries_the_reason_that_the_prober_gave() {
     ];
     for (answer, reason, within) in rows {
         let (settings, method) = with_request();
-        let mut site = confirmed(&settings);
+        let mut site = Site::confirmed(&settings);
         let endpoint = Endpoint { address: ip(1), method };
         site.answers.insert(endpoint, answer.clone());
         site.ledger.changed.insert(ip(1), site.now);
@@ -200,10 +191,7 @@ fn a_loss_carries_the_reason_that_the_prober_gave() {
             site.run_for(ms(1));
         }
         site.run_for(within);
-        let flip = site.ledger.facts.iter().find_map(|(_, fact)| match fact {
-            Fact::Flipped { to: Health::Down, last_error, .. } => Some(last_error.as_deref()),
-            _ => None,
-        });
+        let flip = site.ledger.reason_of_flip();
         assert_eq!(flip, Some(reason), "{answer:?}");
     }
 }
@@ -211,7 +199,7 @@ fn a_loss_carries_the_reason_that_the_prober_gave() {
 #[test]
 fn a_probe_that_was_not_begun_moves_no_counter() {
     let (settings, method) = with_request();
-    let mut site = confirmed(&settings);
+    let mut site = Site::confirmed(&settings);
     site.answers.insert(Endpoint { address: ip(1), method }, Answer::Unsent);
     site.run_for(ms(60_000));
     assert_eq!(site.published(1), [1, 2]);

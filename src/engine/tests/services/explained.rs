@@ -21,14 +21,6 @@ fn watched(require: usize) -> Settings {
     settings
 }
 
-/// Returns a site with confirmed targets.
-fn confirmed(settings: &Settings) -> Site {
-    let mut site = Site::new(settings);
-    site.run_until(ms(10_000));
-    site.ledger.clear();
-    site
-}
-
 /// Makes machine 1 answer the request of this number like this from now on; `None` is the right answer.
 fn answers(site: &mut Site, number: usize, answer: Option<Answer>) {
     let endpoint = Endpoint { address: ip(1), method: request(number) };
@@ -52,7 +44,7 @@ fn failed(site: &Site) -> Vec<String> {
 
 #[test]
 fn a_target_that_is_down_keeps_the_reason_of_the_loss_that_flipped_it() {
-    let mut site = confirmed(&watched(3));
+    let mut site = Site::confirmed(&watched(3));
     assert_eq!(failed(&site), [""; 0]);
     answers(&mut site, 1, Some(wrong("503")));
     site.run_for(ms(5_000));
@@ -79,7 +71,7 @@ fn a_target_that_is_down_keeps_the_reason_of_the_loss_that_flipped_it() {
 
 #[test]
 fn any_of_several_checks_names_all_that_are_down_and_silence_is_a_reason() {
-    let mut site = confirmed(&watched(1));
+    let mut site = Site::confirmed(&watched(1));
     answers(&mut site, 0, Some(wrong("500")));
     answers(&mut site, 1, Some(Answer::Silence));
     site.run_for(ms(10_000));
@@ -103,7 +95,7 @@ fn silence_has_not_the_reason_of_an_earlier_loss() {
     ];
     for (method, first, then, want) in rows {
         let check = CheckSettings { method, ..icmp() };
-        let mut site = confirmed(&with_service(no_services(), 1, 0, &[1, 2], check));
+        let mut site = Site::confirmed(&with_service(no_services(), 1, 0, &[1, 2], check));
         let endpoint = Endpoint { address: ip(1), method };
         let begun = site.probes_of_endpoint(endpoint);
         site.answers.insert(endpoint, first.clone());
@@ -114,17 +106,14 @@ fn silence_has_not_the_reason_of_an_earlier_loss() {
         site.run_for(ms(50));
         site.answers.insert(endpoint, then.clone());
         site.run_for(ms(5_000));
-        let flip = site.ledger.facts.iter().find_map(|(_, fact)| match fact {
-            Fact::Flipped { to: Health::Down, last_error, .. } => Some(last_error.as_deref()),
-            _ => None,
-        });
+        let flip = site.ledger.reason_of_flip();
         assert_eq!(flip, Some(want), "{first:?}, {then:?}");
     }
 }
 
 #[test]
 fn a_target_that_asks_gives_its_own_words() {
-    let mut site = confirmed(&watched(3));
+    let mut site = Site::confirmed(&watched(3));
     answers(&mut site, 0, Some(wrong("503")));
     site.run_for(ms(10_000));
     assert_eq!(failed(&site), ["c0: connect 0.4 ms, then 503"]);
@@ -135,7 +124,7 @@ fn a_target_that_asks_gives_its_own_words() {
 
 #[test]
 fn a_reload_forgets_the_reasons_of_checks_that_are_gone() {
-    let mut site = confirmed(&watched(3));
+    let mut site = Site::confirmed(&watched(3));
     answers(&mut site, 1, Some(wrong("503")));
     site.run_for(ms(5_000));
     let mut renamed = watched(3);
@@ -147,7 +136,7 @@ fn a_reload_forgets_the_reasons_of_checks_that_are_gone() {
 
 #[test]
 fn one_echo_request_explains_nothing() {
-    let mut site = confirmed(&with_service(no_services(), 1, 0, &[1, 2], icmp()));
+    let mut site = Site::confirmed(&with_service(no_services(), 1, 0, &[1, 2], icmp()));
     site.dies(1);
     site.run_for(ms(10_000));
     assert_eq!((site.health(1, 1), failed(&site)), (Some(Health::Down), vec![]));
@@ -157,7 +146,7 @@ const FAULT: Answer = Answer::Fault(String::new());
 
 #[test]
 fn a_target_that_cannot_be_asked_is_reported_once_however_many_checks_it_has() {
-    let mut site = confirmed(&watched(3));
+    let mut site = Site::confirmed(&watched(3));
     answers(&mut site, 0, Some(FAULT));
     site.run_for(ms(25_000));
     answers(&mut site, 1, Some(FAULT));
@@ -182,7 +171,7 @@ fn a_target_that_cannot_be_asked_is_reported_once_however_many_checks_it_has() {
 fn a_check_that_is_only_watched_makes_no_target_unknown() {
     let mut settings = watched(2);
     settings.services.get_mut(&service(1)).unwrap().checks[0].counts = false;
-    let mut site = confirmed(&settings);
+    let mut site = Site::confirmed(&settings);
     answers(&mut site, 0, Some(FAULT));
     site.run_for(ms(120_000));
     answers(&mut site, 0, None);
@@ -192,7 +181,7 @@ fn a_check_that_is_only_watched_makes_no_target_unknown() {
 
 #[test]
 fn a_reload_that_removes_the_check_that_cannot_be_asked_ends_the_silence() {
-    let mut site = confirmed(&watched(3));
+    let mut site = Site::confirmed(&watched(3));
     answers(&mut site, 0, Some(FAULT));
     site.run_for(ms(30_000));
     let mut fewer = watched(2);

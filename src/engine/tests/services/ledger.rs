@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::engine::event::{Drain, DrainRefusal, Fact, Order};
 use crate::engine::ids::{ServiceId, Ticket};
 use crate::engine::tests::world::{last, ms};
-use crate::engine::types::Endpoint;
+use crate::engine::types::{Endpoint, Health};
 
 /// The actions of an engine, and the claims that did not hold.
 #[derive(Debug, Default)]
@@ -73,6 +73,14 @@ impl Ledger {
             }
         }
         lines
+    }
+
+    /// Returns the reason of the first target that went down, if one has; `None` inside if it has none.
+    pub(super) fn reason_of_flip(&self) -> Option<Option<&str>> {
+        self.facts.iter().find_map(|(_, fact)| match fact {
+            Fact::Flipped { to: Health::Down, last_error, .. } => Some(last_error.as_deref()),
+            _ => None,
+        })
     }
 
     /// Forgets everything so far.

@@ -116,6 +116,14 @@ impl Site {
         Self::rehearsing(settings, &BTreeSet::new())
     }
 
+    /// Creates a site with confirmed targets, of which nothing was written down yet.
+    pub(super) fn confirmed(settings: &Settings) -> Self {
+        let mut site = Self::new(settings);
+        site.run_until(ms(10_000));
+        site.ledger.clear();
+        site
+    }
+
     /// Creates a site that rehearses the death of targets after five seconds.
     pub(super) fn rehearsing(settings: &Settings, targets: &BTreeSet<TargetRef>) -> Self {
         let engine = Engine::new(settings.clone(), BTreeMap::new(), Moment::START);
