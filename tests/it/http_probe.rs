@@ -74,6 +74,26 @@ impl Prober {
         self.network.probe(&request).await
     }
 
+    /// Asks until the phase of this name does not end in time, and returns the answer. A slow machine may
+    /// need longer than the first timeout for the phases before it.
+    async fn ask_until_silent(
+        &self,
+        address: IpAddr,
+        settings: &HttpSettings,
+        phase: &str,
+    ) -> String {
+        let mut timeout = BRIEF;
+        loop {
+            let answer = shown(&self.ask_within(timeout, address, settings).await);
+            if answer.starts_with(&format!("timed out: {phase} within {} s", timeout.as_secs_f64()))
+            {
+                return answer;
+            }
+            timeout *= 2;
+            assert!(timeout < PATIENT, "{answer}");
+        }
+    }
+
     /// The facts beside the newest answer.
     fn details(&self, address: IpAddr, settings: &HttpSettings) -> ProbeDetails {
         let id = self.requests.id_of(&RequestSettings::Http(settings.clone()));
