@@ -22,7 +22,7 @@ use crate::lab;
 /// A command of Debian's monitoring-plugins-basic that asks a web server.
 const PLUGIN: &str = "/usr/lib/nagios/plugins/check_http";
 
-const QUICK: &str = "interval = 0.2\ntimeout = 0.5\nretry_interval = 0.1\nfailure_threshold = 3\n";
+const QUICK: &str = "interval = 0.2\ntimeout = 2\nretry_interval = 0.1\nfailure_threshold = 3\n";
 
 /// A web server with one answer for all requests.
 pub(crate) struct WebServer(Arc<Mutex<String>>);

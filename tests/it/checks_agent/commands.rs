@@ -31,7 +31,7 @@ fn config(script: &str, folder: &Path, user: Option<&str>) -> String {
     let user = user.map(|user| format!(", user = \"{user}\"")).unwrap_or_default();
     let addresses = [1, 2].map(|last| address(last).to_string());
     format!(
-        "interval = 0.4\ntimeout = 0.6\nretry_interval = 0.2\nfailure_threshold = 3\n\
+        "interval = 0.4\ntimeout = 2\nretry_interval = 0.4\nfailure_threshold = 3\n\
          check = {{ type = \"exec\", command = {command:?}{user} }}\n[Cloudflare]\n\
          dns_domain = \"example.com\"\nhostnames = [\"www\"]\nip_addresses = {addresses:?}\n"
     )
