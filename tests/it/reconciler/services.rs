@@ -127,6 +127,15 @@ async fn after_a_race_each_service_gets_back_what_its_own_floor_requires() {
     assert_eq!(remote.holds().await, ["10@www"]);
 }
 
+/// Places an order of each service to withdraw its address.
+fn withdraw(harness: &Harness, targets: [(ServiceId, IpAddr); 2], number: u64, floor: usize) {
+    for (service, address) in targets {
+        let (number, desired) = (number.into(), [(address, Desired::Withdraw)].into());
+        let order = Order { service, number, desired, floor, ..Order::default() };
+        harness.mailbox.send_modify(|mailbox| mailbox.place(order));
+    }
+}
+
 /// A name may belong to two services, one with its A records and one with its AAAA records.
 #[tokio::test(start_paused = true)]
 async fn the_families_of_one_name_may_belong_to_two_services() {
@@ -136,20 +145,14 @@ async fn the_families_of_one_name_may_belong_to_two_services() {
     remote.reads([Outcome::Takes(s(2))]);
     let names = [(WEB, vec![WWW.to_owned()]), (back_end(), vec![WWW.to_owned()])].into();
     let mut harness = Harness::start(remote.clone(), Start { names, ..Start::default() });
-    let orders = |number: u64, floor| {
-        for (service, address) in [(WEB, four), (back_end(), six)] {
-            let (number, desired) = (number.into(), [(address, Desired::Withdraw)].into());
-            let order = Order { service, number, desired, floor, ..Order::default() };
-            harness.mailbox.send_modify(|mailbox| mailbox.place(order));
-        }
-    };
-    orders(1, 0);
+    let targets = [(WEB, four), (back_end(), six)];
+    withdraw(&harness, targets, 1, 0);
     sleep(ms(500)).await;
     let recalled = TargetRef { service: back_end(), address: six };
     harness.mailbox.send_modify(|mailbox| mailbox.recall(recalled));
     sleep(s(10)).await;
     assert_eq!(remote.holds().await.len(), 2, "what was recalled stays");
-    orders(2, 1);
+    withdraw(&harness, targets, 2, 1);
     let mut held = Vec::new();
     while held.len() < 2 {
         if let DnsReport::Confirmed { service, held: its, .. } = harness.report().await {
