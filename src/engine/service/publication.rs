@@ -51,9 +51,10 @@ impl Service {
     /// the floor holds then until it is there.
     fn desired_of_drained(&self, address: IpAddr) -> Desired {
         let is_forced = self.drains.get(address).is_some_and(|drain| drain.forced);
-        match self.has_standbys() {
-            true if !is_forced => Desired::WithdrawFirst,
-            _ => Desired::WithdrawAnyway,
+        if self.has_standbys() && !is_forced {
+            Desired::WithdrawFirst
+        } else {
+            Desired::WithdrawAnyway
         }
     }
 

@@ -171,7 +171,9 @@ fn the_line_about_a_standby_that_is_not_needed_says_nothing_of_its_health() {
     for (standing_by, is_said) in [(false, true), (true, false)] {
         let mut fact = applied(ServiceId::DEFAULT, false);
         if let Fact::Applied { withdrawn, .. } = &mut fact {
-            withdrawn.values_mut().for_each(|it| it.standing_by = standing_by);
+            for its in withdrawn.values_mut() {
+                its.standing_by = standing_by;
+            }
         }
         let text = line(&fact);
         let withdrew = text.lines().find(|line| line.contains("withdrew")).unwrap();

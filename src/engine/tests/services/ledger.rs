@@ -76,6 +76,7 @@ impl Ledger {
     }
 
     /// Returns the reason of the first target that went down, if one has; `None` inside if it has none.
+    #[expect(clippy::option_option, reason = "no target went down, or one without a reason")]
     pub(super) fn reason_of_flip(&self) -> Option<Option<&str>> {
         self.facts.iter().find_map(|(_, fact)| match fact {
             Fact::Flipped { to: Health::Down, last_error, .. } => Some(last_error.as_deref()),
