@@ -108,19 +108,7 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
     }
     match &inputs.agreement {
         Agreement::Unjudged => Ruling::Keep,
-        Agreement::Agreed { .. }
-            if verdict.is_in_service()
-                && let Some(wait) = &inputs.returning =>
-        {
-            Ruling::Refuse(Reason::Returning, wait.clone())
-        }
-        Agreement::Agreed { rank, agreeing } => {
-            if let Some(reached) = inputs.max_out.filter(|_| verdict == DOWN) {
-                return Ruling::Refuse(Reason::MaxOut, reached.in_words());
-            }
-            let (agreeing, after) = (agreeing.clone(), quorum::wait_of(*rank));
-            Ruling::Decide { verdict, agreeing, after }
-        }
+        Agreement::Agreed { rank, agreeing } => agreed(inputs, verdict, *rank, agreeing),
         Agreement::NoQuorum { agreeing, needed } => Ruling::Refuse(
             Reason::NoQuorum,
             format!("{} of {needed} peers agree: {}", agreeing.len(), list(agreeing)),
@@ -129,6 +117,20 @@ pub(super) fn decide(inputs: &Inputs) -> Ruling {
             Reason::Contested,
             format!("agree: {}; see the contrary: {}", list(agreeing), list(contrary)),
         ),
+    }
+}
+
+/// Asks the last questions about a verdict to which enough agents agree.
+fn agreed(inputs: &Inputs, verdict: Verdict, rank: usize, agreeing: &[SocketAddr]) -> Ruling {
+    match (&inputs.returning, inputs.max_out) {
+        (Some(wait), _) if verdict.is_in_service() => {
+            Ruling::Refuse(Reason::Returning, wait.clone())
+        }
+        (_, Some(reached)) if verdict == DOWN => Ruling::Refuse(Reason::MaxOut, reached.in_words()),
+        _ => {
+            let (agreeing, after) = (agreeing.to_vec(), quorum::wait_of(rank));
+            Ruling::Decide { verdict, agreeing, after }
+        }
     }
 }
 

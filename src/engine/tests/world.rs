@@ -22,6 +22,11 @@ pub(in crate::engine) fn ip(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])
 }
 
+/// Returns an IPv6 address of the tests.
+pub(in crate::engine) fn ip6(last: u16) -> IpAddr {
+    IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last])
+}
+
 /// Returns the canary's address.
 pub(super) fn canary() -> IpAddr {
     IpAddr::from([198, 51, 100, 1])

@@ -8,7 +8,7 @@ use crate::engine::event::{DnsReport, Fact};
 use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::{ServiceSettings, Settings};
-use crate::engine::tests::world::{ip, ms};
+use crate::engine::tests::world::{ip, ip6, ms};
 
 /// Returns the settings of two services in zone 1 that share their machines.
 fn two() -> Settings {
@@ -66,7 +66,7 @@ fn a_late_change_at_a_former_name_belongs_to_the_service_that_had_the_name() {
 /// addresses.
 fn by_family() -> Settings {
     let mut settings = two();
-    let v6 = [1, 2].map(|last| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]));
+    let v6 = [1, 2].map(ip6);
     for (number, targets) in [(1, [ip(1), ip(2)]), (2, v6)] {
         let its = settings.services.get_mut(&service(number)).unwrap();
         let names = vec!["www.example.com".to_owned()];

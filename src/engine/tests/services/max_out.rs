@@ -9,7 +9,7 @@ use super::zones::Provider;
 use crate::engine::event::{Fact, Reason};
 use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::Settings;
-use crate::engine::tests::world::{ip, last, ms};
+use crate::engine::tests::world::{ip, ip6, last, ms};
 use crate::engine::types::{Answer, Endpoint, Health};
 
 /// Returns the settings of a service with the targets 1 to `count`. At most `limit` may be out.
@@ -154,10 +154,10 @@ fn targets_that_asked_to_be_taken_out_do_not_count_and_are_not_held() {
     let mut settings = with_limit(4, 1, 0);
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.checks[0].check.method = crate::engine::types::Method::Request(0.into());
-    let endpoint = |number| Endpoint { address: ip(number), method: its.checks[0].check.method };
-    let endpoints = [endpoint(1), endpoint(2)];
+    let method = its.checks[0].check.method;
     let mut site = site(&settings);
-    for endpoint in endpoints {
+    for number in [1, 2] {
+        let endpoint = Endpoint { address: ip(number), method };
         site.answers.insert(endpoint, Answer::Asked("drain".into()));
     }
     site.run_for(ms(8_000));
@@ -246,21 +246,20 @@ fn the_floor_and_max_out_bind_together() {
 /// An address that the floor keeps in DNS is not out, so another one may go in its stead.
 #[test]
 fn an_address_that_the_floor_keeps_takes_no_place() {
-    let six = |last: u16| std::net::IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let mut settings = with_limit(2, 2, 1);
     let its = settings.services.get_mut(&service(1)).unwrap();
-    its.targets = its.targets.iter().copied().chain([six(1), six(2)]).collect();
+    its.targets = its.targets.iter().copied().chain([ip6(1), ip6(2)]).collect();
     let mut site = site(&settings);
     site.dies(1);
     site.dies(2);
     site.run_for(ms(20_000));
     assert_eq!(site.published(1), [1]);
-    site.dead.insert(Endpoint::echo(six(1)));
-    site.ledger.changed.insert(six(1), site.now);
+    site.dead.insert(Endpoint::echo(ip6(1)));
+    site.ledger.changed.insert(ip6(1), site.now);
     site.run_for(ms(8_000));
     let key = SetKey { name: "s1.example.com".into(), family: Family::Aaaa };
     let sets = &site.zones[&0.into()].records.sets;
-    assert_eq!(sets[&key], BTreeSet::from([six(2)]), "one A and one AAAA record are out");
+    assert_eq!(sets[&key], BTreeSet::from([ip6(2)]), "one A and one AAAA record are out");
     site.run_for(ms(60_000));
     assert_eq!(site.published(1), [1]);
     site.lives(2);

@@ -6,14 +6,13 @@ mod model;
 mod reports;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::site::{Site, icmp, no_services, service, target, with_service};
 use super::zones::Provider;
 use crate::engine::event::{Fact, Reason};
 use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::settings::{Settings, StandbySettings};
-use crate::engine::tests::world::{ip, last, ms};
+use crate::engine::tests::world::{ip, ip6, last, ms};
 
 /// Returns the settings of a service with these primaries, these tiers of standbys, and a floor of 1.
 fn with_tiers(primaries: &[u8], tiers: &[&[u8]], below: usize) -> Settings {
@@ -211,11 +210,10 @@ fn the_last_primary_can_be_drained_if_a_standby_answers() {
 
 #[test]
 fn a_and_aaaa_have_tiers_of_their_own() {
-    let six = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let mut settings = with_tiers(&[1], &[&[9]], 1);
     let its = settings.services.get_mut(&service(1)).unwrap();
-    its.targets = its.targets.iter().copied().chain([six(1), six(9)]).collect();
-    its.standby.tiers.insert(six(9), 1);
+    its.targets = its.targets.iter().copied().chain([ip6(1), ip6(9)]).collect();
+    its.standby.tiers.insert(ip6(9), 1);
     let mut site = site(&settings);
     site.run_until(ms(8_000));
     site.dies(1);
@@ -223,7 +221,7 @@ fn a_and_aaaa_have_tiers_of_their_own() {
     assert_eq!(site.published(1), [9]);
     let key = SetKey { name: "s1.example.com".into(), family: Family::Aaaa };
     let zone = site.zones.values().next().unwrap();
-    assert_eq!(zone.records.sets[&key], [six(1)].into(), "the other set is well");
+    assert_eq!(zone.records.sets[&key], [ip6(1)].into(), "the other set is well");
 }
 
 #[test]

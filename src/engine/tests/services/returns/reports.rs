@@ -149,7 +149,7 @@ fn a_standby_leaves_while_primaries_wait_only_if_enough_others_are_back() {
 /// A and AAAA are sets of their own: one that is empty does not wait for the other.
 #[test]
 fn a_set_of_one_family_is_short_by_itself() {
-    let six = std::net::IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
+    let six = crate::engine::tests::world::ip6(1);
     let mut settings = waiting(&[1, 2], 600, 600);
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.targets = [ip(1), ip(2), six].into();

@@ -7,7 +7,7 @@ use super::super::zones::Provider;
 use super::{orders, reason, site, with_tiers, words};
 use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::settings::Settings;
-use crate::engine::tests::world::{ip, ms};
+use crate::engine::tests::world::{ip, ip6, ms};
 use crate::engine::types::{Endpoint, Health};
 
 /// Returns the settings of a service with these primaries, these tiers and the last resort 99.
@@ -151,19 +151,18 @@ fn max_out_keeps_a_last_resort_out() {
 
 #[test]
 fn a_and_aaaa_have_a_last_resort_each() {
-    let six = |last: u16| std::net::IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     let mut settings = with_last_resort(&[1], &[]);
     let its = settings.services.get_mut(&service(1)).unwrap();
-    its.targets = its.targets.iter().copied().chain([six(1), six(99)]).collect();
-    its.standby.tiers.insert(six(99), 1);
+    its.targets = its.targets.iter().copied().chain([ip6(1), ip6(99)]).collect();
+    its.standby.tiers.insert(ip6(99), 1);
     let mut site = site(&settings);
     site.run_until(ms(8_000));
-    site.dead.insert(Endpoint::echo(six(1)));
-    site.ledger.changed.insert(six(1), site.now);
+    site.dead.insert(Endpoint::echo(ip6(1)));
+    site.ledger.changed.insert(ip6(1), site.now);
     site.run_for(ms(8_000));
     let key = SetKey { name: "s1.example.com".into(), family: Family::Aaaa };
     let zone = site.zones.values().next().unwrap();
-    assert_eq!(zone.records.sets[&key], [six(99)].into());
+    assert_eq!(zone.records.sets[&key], [ip6(99)].into());
     assert_eq!(site.published(1), [1]);
 }
 
