@@ -185,6 +185,23 @@ impl Site {
         self.send(Event::Reloaded(Box::new(settings)));
     }
 
+    /// Ends the agent, with everything that it has in hand, and starts another one that remembers the
+    /// drains.
+    pub(super) fn restart(&mut self) {
+        self.generation += 1;
+        self.upcoming = Upcoming::default();
+        self.zones.values_mut().for_each(|zone| zone.orders.clear());
+        let mut drains = BTreeMap::new();
+        for (service, its) in &self.ledger.stored {
+            for (address, drain) in its {
+                let target = TargetRef { service: *service, address: *address };
+                drains.insert(target, drain.clone());
+            }
+        }
+        let now = Moment::after_start(self.now);
+        self.engine = Engine::new(self.settings.clone(), drains, now);
+    }
+
     /// Runs until `end`, with all events in order.
     pub(super) fn run_until(&mut self, end: Duration) {
         self.send(Event::Tick);

@@ -1,23 +1,12 @@
 //! Drains that the floor allows only because a standby goes in.
 
-use std::collections::BTreeMap;
-
 use super::super::site::{Site, service, target};
 use super::super::zones::Provider;
+use super::never_empty::run_without_a_gap;
 use super::{orders, reason, site, with_tiers};
-use crate::engine::Engine;
 use crate::engine::event::Reason;
-use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::tests::world::{ip, ms};
-
-/// Runs for a while, and checks that the set is never empty.
-fn run_without_a_gap(site: &mut Site, milliseconds: u64) {
-    for _ in 0..milliseconds / 10 {
-        site.run_for(ms(10));
-        assert!(!site.published(1).is_empty(), "at {:?}: {:?}", site.now, orders(site));
-    }
-}
 
 /// Returns a site in which the drain of the only primary was accepted and cannot be carried out.
 fn accepted() -> Site {
@@ -51,23 +40,16 @@ fn a_standby_that_dies_before_the_drain_is_carried_out_leaves_the_last_address_i
 
 #[test]
 fn an_agent_that_is_restarted_before_the_drain_is_carried_out_waits_for_the_standby() {
-    let before = accepted();
-    let drains = before.ledger.stored[&service(1)].clone();
-    let drains = drains.into_iter().map(|(address, drain)| {
-        assert!(!drain.forced);
-        (super::super::site::target(1, crate::engine::tests::world::last(&address)), drain)
-    });
-    let drains: BTreeMap<_, _> = drains.collect();
     for standby_answers in [true, false] {
-        let mut site = site(&with_tiers(&[1], &[&[9]], 1));
-        site.engine = Engine::new(site.settings.clone(), drains.clone(), Moment::START);
+        let mut site = accepted();
+        site.set_provider(0, Provider::Works);
         if !standby_answers {
             site.dies(9);
         }
+        site.restart();
         run_without_a_gap(&mut site, 20_000);
         let want = if standby_answers { 9 } else { 1 };
         assert_eq!(site.published(1), [want]);
-        site.assert_sound("restarted");
     }
 }
 
