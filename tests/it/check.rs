@@ -60,6 +60,8 @@ service default
   retry_interval      line 1, interval              1 s
   min_in_service      default                       0
   max_out             default                       100%
+  return_delay        default                       0 s
+  return_delay_max    default                       0 s
   resync_interval     default                       off
   ttl                 default                       60
 guards off  canaries, min_in_service

@@ -9,7 +9,7 @@ use crate::engine::settings::ReturnSettings;
 use crate::engine::tests::world::ms;
 
 /// The number of schedules that each of the tests plays.
-const SCHEDULES: u64 = 350;
+const SCHEDULES: u64 = 175;
 
 /// Time after the end of all failures until DNS must be right: votes have aged, deaths are
 /// believed, the longest waits for the provider and for the floor are over.
