@@ -1,4 +1,4 @@
-//! Whatever happens, and in whatever order: the set is never empty unless the operator forces it.
+//! Random deaths, drains, faults and restarts: the set is never empty unless the operator forces it.
 
 use std::time::Duration;
 
