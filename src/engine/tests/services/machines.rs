@@ -12,8 +12,13 @@ use crate::engine::types::{Answer, Endpoint, Method};
 impl Site {
     /// Lets a whole machine die.
     pub(super) fn dies(&mut self, last: u8) {
-        self.ledger.changed.insert(ip(last), self.now);
-        self.dead.insert(Endpoint::echo(ip(last)));
+        self.dies_at(ip(last));
+    }
+
+    /// Lets the machine at an address die.
+    pub(super) fn dies_at(&mut self, address: IpAddr) {
+        self.ledger.changed.insert(address, self.now);
+        self.dead.insert(Endpoint::echo(address));
     }
 
     /// Lets one port of a machine die.
@@ -24,8 +29,13 @@ impl Site {
 
     /// Lets a machine with all its ports live.
     pub(super) fn lives(&mut self, last: u8) {
-        self.ledger.changed.insert(ip(last), self.now);
-        self.dead.retain(|endpoint| endpoint.address != ip(last));
+        self.lives_at(ip(last));
+    }
+
+    /// Lets the machine at an address live.
+    pub(super) fn lives_at(&mut self, address: IpAddr) {
+        self.ledger.changed.insert(address, self.now);
+        self.dead.retain(|endpoint| endpoint.address != address);
     }
 
     /// Whether so many checks of a target get no answer that it is down.

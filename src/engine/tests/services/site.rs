@@ -343,11 +343,17 @@ impl Site {
 
     /// Returns the last bytes of the addresses at the name of a service.
     pub(super) fn published(&self, number: usize) -> Vec<u8> {
+        let addresses = self.published_of(number, Family::A);
+        addresses.iter().map(crate::engine::tests::world::last).collect()
+    }
+
+    /// Returns the addresses of a family at the name of a service.
+    pub(super) fn published_of(&self, number: usize, family: Family) -> Vec<IpAddr> {
         let its = &self.settings.services[&service(number)];
-        let key = SetKey { name: its.names[0].clone(), family: Family::A };
+        let key = SetKey { name: its.names[0].clone(), family };
         let zone = self.zones.get(&its.zone);
         let set = zone.and_then(|zone| zone.records.sets.get(&key));
-        set.into_iter().flatten().map(crate::engine::tests::world::last).collect()
+        set.into_iter().flatten().copied().collect()
     }
 
     /// Returns the health of a target.
