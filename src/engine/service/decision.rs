@@ -45,7 +45,8 @@ impl Service {
     /// Evaluates the gate for one target.
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
         let inputs = self.inputs(target, outside, context);
-        verdict::decide(&Inputs { max_out: self.held_by_max_out(target), ..inputs })
+        let spared = self.spared_by_max_out(target, outside.health);
+        verdict::decide(&Inputs { max_out: self.held_by_max_out(target).or(spared), ..inputs })
     }
 
     /// Evaluates the gate for one target as if any number of targets might be out.
@@ -189,6 +190,9 @@ impl Service {
         if ordered && verdict.is_standing_by() {
             let names = self.earlier(target).map(|it| self.target_ref(it.address));
             moments.extend(names.filter_map(|name| outside.agreement_lapses(name, context)));
+        }
+        if self.spared_by_max_out(target, outside.health).is_some() {
+            moments.extend(self.next_answers(context.now));
         }
         for moment in moments {
             context.schedule.add(moment, Item::Verdict(self.key(id)));

@@ -10,8 +10,10 @@ use super::max_out::{MaxOutReached, OutPlace, OutStage, OutTargets};
 use super::verdict::Ruling;
 use super::{Service, Target};
 use crate::engine::context::Context;
-use crate::engine::health::TargetHealth;
+use crate::engine::fact::Reason;
+use crate::engine::health::{HealthTracker, TargetHealth};
 use crate::engine::ids::{TargetId, TargetRef};
+use crate::engine::moment::Moment;
 use crate::engine::plan::{Desired, Family, Observed, SetKey};
 use crate::engine::types::{Verdict, Vote, WithdrawalCause};
 
@@ -35,6 +37,28 @@ impl Service {
         let is_held = self.id(target.address).is_some_and(|id| self.out.holds(id));
         let of = self.by_address.len().saturating_sub(self.settings.standby.tiers.len());
         is_held.then_some(MaxOutReached { limit, of })
+    }
+
+    /// Returns the evidence that a target stays for now, although there is room: it was held, and has just
+    /// answered. When a wrong mass death ends, those that were held would otherwise go as soon as the first
+    /// of the others is back.
+    pub(super) fn spared_by_max_out(
+        &self,
+        target: &Target,
+        health: &HealthTracker,
+    ) -> Option<MaxOutReached> {
+        let limit = self.max_out()?;
+        let of = self.by_address.len().saturating_sub(self.settings.standby.tiers.len());
+        let is_held = target.verdict.reason == Some(Reason::MaxOut);
+        let decisive = self.health_of(target, health).decisive;
+        let answers = health.get(decisive).is_some_and(|subject| subject.streaks.replies() > 0);
+        (is_held && answers).then_some(MaxOutReached { limit, of })
+    }
+
+    /// Returns the time by which every target has answered again, or has not.
+    pub(super) fn next_answers(&self, now: Moment) -> Option<Moment> {
+        let paces = self.settings.checks.iter().map(|its| its.check.pace);
+        paces.map(|pace| now + pace.interval + pace.timeout).max()
     }
 
     /// Whether more dead targets stay for now than others are on their way back.

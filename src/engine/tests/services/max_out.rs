@@ -1,5 +1,6 @@
 //! `max_out`: at most so many addresses of a service are out for their health at once.
 
+mod ending;
 mod random;
 
 use std::collections::BTreeSet;
