@@ -144,7 +144,14 @@ impl Engine {
 
     /// Passes on the consequences of the outcomes of an endpoint's probes.
     fn concluded(&mut self, endpoint: EndpointId, conclusion: &Conclusion) {
-        let Conclusion { flips, distrusted } = conclusion;
+        let Conclusion { flips, distrusted, relapsed } = conclusion;
+        if *relapsed {
+            for TargetKey { service, target } in self.health.watchers(endpoint) {
+                if let Some(service) = self.services.get_mut(service) {
+                    service.relapsed(target);
+                }
+            }
+        }
         if let Some(last) = flips.last() {
             for TargetKey { service, target } in self.health.watchers(endpoint) {
                 let Some(service) = self.services.get_mut(service) else { continue };

@@ -30,6 +30,8 @@ pub(in crate::engine) struct Conclusion {
     /// Whether no canary answered since the run of losses began, so that this agent cannot trust
     /// the run.
     pub(in crate::engine) distrusted: bool,
+    /// Whether it is down, had begun to answer again, and has missed a reply since.
+    pub(in crate::engine) relapsed: bool,
 }
 
 impl HealthTracker {
@@ -42,8 +44,9 @@ impl HealthTracker {
         now: Moment,
     ) -> Conclusion {
         let Some(subject) = self.get_mut(id) else { return Conclusion::default() };
-        let mut flips = Vec::new();
+        let (mut flips, mut relapsed) = (Vec::new(), false);
         for outcome in outcomes {
+            let answered = subject.streaks.replies() > 0;
             let from = subject.streaks.health();
             let replied = *outcome == Outcome::Reply;
             if *outcome != Outcome::Fault
@@ -54,10 +57,12 @@ impl HealthTracker {
                 }
                 flips.push(subject.flipped(from, now));
             }
+            let is_silent = subject.streaks.replies() == 0;
+            relapsed |= answered && is_silent && subject.streaks.health() == Health::Down;
         }
         let conclusion = self.weigh(id, canaries, now);
         flips.extend(conclusion.flips);
-        Conclusion { flips, ..conclusion }
+        Conclusion { flips, relapsed, ..conclusion }
     }
 
     /// Flips a subject down if its run of losses is complete and counts as evidence.
@@ -76,7 +81,7 @@ impl HealthTracker {
             self.unproven.remove(&id);
             let from = subject.streaks.health();
             subject.streaks.flip_down();
-            return Conclusion { flips: vec![subject.flipped(from, now)], distrusted: false };
+            return Conclusion { flips: vec![subject.flipped(from, now)], ..Conclusion::default() };
         }
         if !subject.is_missing() {
             self.unproven.remove(&id);
@@ -87,7 +92,7 @@ impl HealthTracker {
                 self.unproven.remove(&id);
                 let from = subject.streaks.health();
                 subject.streaks.flip_down();
-                Conclusion { flips: vec![subject.flipped(from, now)], distrusted: false }
+                Conclusion { flips: vec![subject.flipped(from, now)], ..Conclusion::default() }
             }
             CanaryEvidence::Absent => {
                 self.unproven.insert(id);

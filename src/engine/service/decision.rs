@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::alike::Likeness;
 use super::target::Decision;
-use super::verdict::{self, Inputs, Ruling};
+use super::verdict::{self, Inputs, KeptByFloor, Ruling};
 use super::{Service, Target};
 use crate::engine::action::Action;
 use crate::engine::canaries::Isolation;
@@ -45,8 +45,7 @@ impl Service {
     /// Evaluates the gate for one target.
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
         let inputs = self.inputs(target, outside, context);
-        let spared = self.spared_by_max_out(target, outside.health);
-        verdict::decide(&Inputs { max_out: self.held_by_max_out(target).or(spared), ..inputs })
+        verdict::decide(&Inputs { max_out: self.held_by_max_out(target, outside), ..inputs })
     }
 
     /// Evaluates the gate for one target as if any number of targets might be out.
@@ -71,6 +70,7 @@ impl Service {
                 _ => Likeness::No,
             },
             asked: its.asked,
+            kept: self.kept_by_floor(target, outside.health),
             proven: its.proof.is_some(),
             agreement: outside.agreement(self, target, context),
             max_out: None,
@@ -78,6 +78,29 @@ impl Service {
             returning: self
                 .wait(target, context.now)
                 .map(|wait| Self::wait_in_words(wait, context.now)),
+        }
+    }
+
+    /// Whether a target that is down has begun to answer again. One that was kept in DNS for want of
+    /// others stays then, also when there is room: when a wrong mass death ends, it would otherwise go as
+    /// soon as the first of the others is back.
+    pub(super) fn answers_again(&self, target: &Target, health: &HealthTracker) -> bool {
+        let its = self.health_of(target, health);
+        let subject = health.get(its.decisive);
+        its.health == Health::Down && subject.is_some_and(|it| it.streaks.replies() > 0)
+    }
+
+    /// Returns whether the floor has kept a target in DNS that may yet come back.
+    fn kept_by_floor(&self, target: &Target, health: &HealthTracker) -> KeptByFloor {
+        let recovers = !target.verdict.held.is_empty() && self.answers_again(target, health);
+        if recovers { KeptByFloor::Recovering } else { KeptByFloor::No }
+    }
+
+    /// Follows a target that had begun to answer again and has missed a reply since.
+    pub(in crate::engine) fn relapsed(&mut self, id: TargetId) {
+        let state = self.targets.get(id).map(|target| &target.verdict);
+        if state.is_some_and(|it| it.reason == Some(Reason::MaxOut) || !it.held.is_empty()) {
+            self.mark(id);
         }
     }
 
@@ -190,9 +213,6 @@ impl Service {
         if ordered && verdict.is_standing_by() {
             let names = self.earlier(target).map(|it| self.target_ref(it.address));
             moments.extend(names.filter_map(|name| outside.agreement_lapses(name, context)));
-        }
-        if self.spared_by_max_out(target, outside.health).is_some() {
-            moments.extend(self.next_answers(context.now));
         }
         for moment in moments {
             context.schedule.add(moment, Item::Verdict(self.key(id)));

@@ -11,9 +11,8 @@ use super::verdict::Ruling;
 use super::{Service, Target};
 use crate::engine::context::Context;
 use crate::engine::fact::Reason;
-use crate::engine::health::{HealthTracker, TargetHealth};
+use crate::engine::health::TargetHealth;
 use crate::engine::ids::{TargetId, TargetRef};
-use crate::engine::moment::Moment;
 use crate::engine::plan::{Desired, Family, Observed, SetKey};
 use crate::engine::types::{Verdict, Vote, WithdrawalCause};
 
@@ -31,34 +30,19 @@ impl Service {
         self.settings.max_out
     }
 
-    /// Returns the evidence that a target has to stay for now, since as many others are out as may be.
-    pub(super) fn held_by_max_out(&self, target: &Target) -> Option<MaxOutReached> {
-        let limit = self.max_out()?;
-        let is_held = self.id(target.address).is_some_and(|id| self.out.holds(id));
-        let of = self.by_address.len().saturating_sub(self.settings.standby.tiers.len());
-        is_held.then_some(MaxOutReached { limit, of })
-    }
-
-    /// Returns the evidence that a target stays for now, although there is room: it was held, and has just
-    /// answered. When a wrong mass death ends, those that were held would otherwise go as soon as the first
-    /// of the others is back.
-    pub(super) fn spared_by_max_out(
+    /// Returns the evidence that a target has to stay for now, since as many others are out as may be, or
+    /// were until it began to answer again.
+    pub(super) fn held_by_max_out(
         &self,
         target: &Target,
-        health: &HealthTracker,
+        outside: Outside<'_>,
     ) -> Option<MaxOutReached> {
         let limit = self.max_out()?;
+        let was_held = target.verdict.reason == Some(Reason::MaxOut);
+        let is_held = self.id(target.address).is_some_and(|id| self.out.holds(id))
+            || was_held && self.answers_again(target, outside.health);
         let of = self.by_address.len().saturating_sub(self.settings.standby.tiers.len());
-        let is_held = target.verdict.reason == Some(Reason::MaxOut);
-        let decisive = self.health_of(target, health).decisive;
-        let answers = health.get(decisive).is_some_and(|subject| subject.streaks.replies() > 0);
-        (is_held && answers).then_some(MaxOutReached { limit, of })
-    }
-
-    /// Returns the time by which every target has answered again, or has not.
-    pub(super) fn next_answers(&self, now: Moment) -> Option<Moment> {
-        let paces = self.settings.checks.iter().map(|its| its.check.pace);
-        paces.map(|pace| now + pace.interval + pace.timeout).max()
+        is_held.then_some(MaxOutReached { limit, of })
     }
 
     /// Whether more dead targets stay for now than others are on their way back.

@@ -16,6 +16,15 @@ use crate::engine::types::{Health, IsolationCause, Verdict, WithdrawalCause};
 /// The verdict that a target is out for its health.
 const DOWN: Verdict = Verdict::Withdrawn(WithdrawalCause::Down);
 
+/// Whether the floor keeps a target in DNS that is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeptByFloor {
+    /// It does not, or the target is silent.
+    No,
+    /// It does, and the target has begun to answer again.
+    Recovering,
+}
+
 /// All inputs of the gate for one target.
 #[derive(Debug, Clone)]
 pub(super) struct Inputs {
@@ -29,6 +38,8 @@ pub(super) struct Inputs {
     pub(super) likeness: Likeness,
     /// Whether the target itself asks to be taken out.
     pub(super) asked: bool,
+    /// Whether the floor has kept it in DNS, and it may yet come back.
+    pub(super) kept: KeptByFloor,
     /// Whether this agent has fresh evidence for the health.
     pub(super) proven: bool,
     /// The result of the votes. An agent without peers agrees with itself.
@@ -127,6 +138,7 @@ fn agreed(inputs: &Inputs, verdict: Verdict, rank: usize, agreeing: &[SocketAddr
             Ruling::Refuse(Reason::Returning, wait.clone())
         }
         (_, Some(reached)) if verdict == DOWN => Ruling::Refuse(Reason::MaxOut, reached.in_words()),
+        _ if verdict == DOWN && inputs.kept == KeptByFloor::Recovering => Ruling::Keep,
         _ => {
             let (agreeing, after) = (agreeing.to_vec(), quorum::wait_of(rank));
             Ruling::Decide { verdict, agreeing, after }
@@ -181,6 +193,7 @@ mod tests {
             isolation: None,
             likeness: Likeness::No,
             asked: false,
+            kept: KeptByFloor::No,
             proven: true,
             agreement,
             max_out: None,
