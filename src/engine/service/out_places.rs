@@ -7,22 +7,20 @@ use std::time::Duration;
 
 use super::decision::{LastListing, Outside};
 use super::max_out::{MaxOutReached, OutPlace, OutStage, OutTargets};
-use super::verdict::Ruling;
+use super::verdict::{DOWN, Ruling};
 use super::{Service, Target};
 use crate::engine::context::Context;
 use crate::engine::fact::Reason;
 use crate::engine::health::TargetHealth;
 use crate::engine::ids::{TargetId, TargetRef};
 use crate::engine::plan::{Desired, Family, Observed, SetKey};
-use crate::engine::types::{Verdict, Vote, WithdrawalCause};
+use crate::engine::types::{Verdict, Vote};
 
 /// The maximum age of a usable listing in a cluster.
 const FRESH_FOR: Duration = Duration::from_secs(5);
 
 /// The same while more addresses are out or are to go than may be, which several agents may see at once.
 const FRESH_FOR_CHOICE: Duration = Duration::from_secs(1);
-
-const OUT: Verdict = Verdict::Withdrawn(WithdrawalCause::Down);
 
 impl Service {
     /// Returns the most addresses that may be out for their health; `None` without a limit.
@@ -109,11 +107,11 @@ impl Service {
         // In a cluster, other agents may have withdrawn it for the health that they see.
         let may_be_gone = context.settings.cluster.is_some() || !state.is_settled();
         match state.verdict {
-            OUT if state.confirmed || self.is_absent(target.address, listed) => {
+            DOWN if state.confirmed || self.is_absent(target.address, listed) => {
                 Some(OutStage::Gone)
             }
-            OUT if !state.held.is_empty() => Some(OutStage::Kept),
-            OUT => Some(OutStage::Leaving),
+            DOWN if !state.held.is_empty() => Some(OutStage::Kept),
+            DOWN => Some(OutStage::Leaving),
             Verdict::InService if may_be_gone && self.is_absent(target.address, listed) => {
                 Some(OutStage::Gone)
             }
@@ -148,7 +146,7 @@ impl Service {
         context: &Context,
     ) -> bool {
         let ruling = self.rule_without_max_out(target, outside, context);
-        matches!(ruling, Ruling::Decide { verdict: OUT, .. })
+        matches!(ruling, Ruling::Decide { verdict: DOWN, .. })
             || outside.others_may_withdraw(self.target_ref(target.address), its, context)
     }
 
@@ -171,7 +169,7 @@ impl Service {
     pub(super) fn waits_for_listing(&self, desired: &BTreeMap<IpAddr, Desired>) -> bool {
         let mut staying = desired.iter().filter(|(_, state)| **state == Desired::Stay);
         staying
-            .any(|(address, _)| self.target(*address).is_some_and(|it| it.verdict.verdict == OUT))
+            .any(|(address, _)| self.target(*address).is_some_and(|it| it.verdict.verdict == DOWN))
     }
 
     /// Follows a new listing: targets that are in DNS now, or no longer, may have another place.

@@ -14,7 +14,7 @@ use crate::engine::quorum::{self, Agreement};
 use crate::engine::types::{Health, IsolationCause, Verdict, WithdrawalCause};
 
 /// The verdict that a target is out for its health.
-const DOWN: Verdict = Verdict::Withdrawn(WithdrawalCause::Down);
+pub(super) const DOWN: Verdict = Verdict::Withdrawn(WithdrawalCause::Down);
 
 /// Whether the floor keeps a target in DNS that is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
