@@ -12,7 +12,7 @@ use super::site::{Site, icmp, no_services, service, target, with_service};
 use super::zones::Provider;
 use crate::engine::event::{Fact, Reason};
 use crate::engine::plan::{Desired, Family, SetKey};
-use crate::engine::settings::{Settings, StandbySettings};
+use crate::engine::settings::{ServiceSettings, Settings, StandbySettings};
 use crate::engine::tests::world::{ip, ip6, last, ms};
 
 /// Returns the settings of a service with these primaries, these tiers of standbys, and a floor of 1.
@@ -26,6 +26,27 @@ fn with_tiers(primaries: &[u8], tiers: &[&[u8]], below: usize) -> Settings {
         its.standby.tiers.extend(standbys.iter().map(|last| (ip(*last), tier + 1)));
     }
     settings
+}
+
+/// Makes this tier, which is the last one, the last resort. In a service without other standbys nothing
+/// says how many addresses have to be in service.
+fn set_last_resort(settings: &mut Settings, tier: usize) {
+    let standby = &mut settings.services.get_mut(&service(1)).unwrap().standby;
+    standby.last_resort = Some(tier);
+    if tier == 1 {
+        standby.below = 0;
+    }
+}
+
+/// Adds an IPv6 address for each address of a service, in the same tier.
+fn add_ipv6(its: &mut ServiceSettings, all: &[u8]) {
+    its.targets =
+        its.targets.iter().copied().chain(all.iter().map(|at| ip6((*at).into()))).collect();
+    for at in all {
+        if let Some(tier) = its.standby.tiers.get(&ip(*at)).copied() {
+            its.standby.tiers.insert(ip6((*at).into()), tier);
+        }
+    }
 }
 
 /// Returns a site in which the primaries alone are published.

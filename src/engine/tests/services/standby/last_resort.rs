@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::site::{Site, service, target};
 use super::super::zones::Provider;
-use super::{orders, reason, site, with_tiers, words};
-use crate::engine::plan::{Desired, Family, SetKey};
+use super::{add_ipv6, orders, reason, set_last_resort, site, with_tiers, words};
+use crate::engine::plan::{Desired, Family};
 use crate::engine::settings::Settings;
 use crate::engine::tests::world::{ip, ip6, ms};
 use crate::engine::types::{Endpoint, Health};
@@ -13,8 +13,7 @@ use crate::engine::types::{Endpoint, Health};
 /// Returns the settings of a service with these primaries, these tiers and the last resort 99.
 fn with_last_resort(primaries: &[u8], tiers: &[&[u8]]) -> Settings {
     let mut settings = with_tiers(primaries, &[tiers, &[&[99]]].concat(), 1);
-    let its = settings.services.get_mut(&service(1)).unwrap();
-    its.standby.last_resort = Some(tiers.len() + 1);
+    set_last_resort(&mut settings, tiers.len() + 1);
     settings
 }
 
@@ -152,17 +151,12 @@ fn max_out_keeps_a_last_resort_out() {
 #[test]
 fn a_and_aaaa_have_a_last_resort_each() {
     let mut settings = with_last_resort(&[1], &[]);
-    let its = settings.services.get_mut(&service(1)).unwrap();
-    its.targets = its.targets.iter().copied().chain([ip6(1), ip6(99)]).collect();
-    its.standby.tiers.insert(ip6(99), 1);
+    add_ipv6(settings.services.get_mut(&service(1)).unwrap(), &[1, 99]);
     let mut site = site(&settings);
     site.run_until(ms(8_000));
-    site.dead.insert(Endpoint::echo(ip6(1)));
-    site.ledger.changed.insert(ip6(1), site.now);
+    site.dies_at(ip6(1));
     site.run_for(ms(8_000));
-    let key = SetKey { name: "s1.example.com".into(), family: Family::Aaaa };
-    let zone = site.zones.values().next().unwrap();
-    assert_eq!(zone.records.sets[&key], [ip6(99)].into());
+    assert_eq!(site.published_of(1, Family::Aaaa), [ip6(99)]);
     assert_eq!(site.published(1), [1]);
 }
 

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::super::site::{Site, service};
-use super::{site, with_tiers};
+use super::{add_ipv6, set_last_resort, site, with_tiers};
 use crate::engine::ids::TargetRef;
 use crate::engine::plan::Family;
-use crate::engine::settings::ServiceSettings;
 use crate::engine::tests::cluster::random::variable;
 use crate::engine::tests::world::{ip, ip6, ms};
 
@@ -93,17 +92,6 @@ fn put(site: &mut Site, family: Family, states: &States) {
     }
 }
 
-/// Adds an IPv6 address for each address of a service, in the same tier.
-fn add_ipv6(its: &mut ServiceSettings, all: &[u8]) {
-    its.targets =
-        its.targets.iter().copied().chain(all.iter().map(|at| ip6((*at).into()))).collect();
-    for at in all {
-        if let Some(tier) = its.standby.tiers.get(&ip(*at)).copied() {
-            its.standby.tiers.insert(ip6((*at).into()), tier);
-        }
-    }
-}
-
 /// Returns the combination of states with this number.
 fn combination(all: &[u8], mut number: usize) -> States {
     let mut states = States::new();
@@ -120,9 +108,11 @@ fn play(scene: &Scene<'_>, combinations: impl Iterator<Item = usize>) {
     let mut settings = with_tiers(scene.tiers[0], &scene.tiers[1..], scene.below);
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.floor = scene.floor;
-    its.standby.last_resort = scene.last_resort.then(|| scene.tiers.len() - 1);
     let all = scene.tiers.concat();
     add_ipv6(its, &all);
+    if scene.last_resort {
+        set_last_resort(&mut settings, scene.tiers.len() - 1);
+    }
     let mut site = site(&settings);
     site.run_until(ms(8_000));
     for number in combinations {
