@@ -133,10 +133,16 @@ impl StandbySettings {
         self.last_resort.is_some() && self.is_last_resort(self.tier(address))
     }
 
+    /// Returns the number of addresses of the earlier tiers in service, in each record set, from which
+    /// on a tier is left out.
+    pub(super) fn below(&self, tier: usize) -> usize {
+        if self.is_last_resort(tier) { 1 } else { self.below }
+    }
+
     /// Returns the number of addresses that are probed, of `count` in all.
     pub(super) fn probed(&self, count: usize) -> usize {
-        let last = self.last_resort;
-        count - self.tiers.values().filter(|tier| Some(**tier) == last).count()
+        let unprobed = self.tiers.values().filter(|tier| self.is_last_resort(**tier));
+        count.saturating_sub(unprobed.count())
     }
 
     /// Returns the last tier; 0 without standbys.

@@ -27,8 +27,6 @@ pub struct StandbyView {
     pub before: usize,
     /// The number of those that are in service.
     pub in_service: usize,
-    /// The number of those below which the standby is published.
-    pub below: usize,
     /// Whether it is a last resort, which is put in unprobed.
     pub is_last_resort: bool,
 }
@@ -115,7 +113,7 @@ impl Service {
         if self.settings.standby.is_last_resort(tier) {
             before.need_of_last_resort()
         } else {
-            before.need(self.settings.standby.below)
+            before.need(self.settings.standby.below(tier))
         }
     }
 
@@ -162,8 +160,7 @@ impl Service {
 
     /// Returns the desired state of a standby that is not needed.
     pub(super) fn desired_of_standby(&self, target: &Target) -> Desired {
-        let is_last_resort = self.settings.standby.is_unprobed(target.address);
-        Desired::StandBy(if is_last_resort { 1 } else { self.settings.standby.below })
+        Desired::StandBy(self.settings.standby.below(self.tier(target)))
     }
 
     /// Returns how long this agent leaves a decision about a standby to others: as long as the one
@@ -233,8 +230,7 @@ impl Service {
             in_service += usize::from(other.verdict.is_in_service());
         }
         let is_last_resort = self.settings.standby.is_last_resort(tier);
-        let below = if is_last_resort { 1 } else { self.settings.standby.below };
-        Some(StandbyView { tier, before, in_service, below, is_last_resort })
+        Some(StandbyView { tier, before, in_service, is_last_resort })
     }
 
     /// Returns the standbys that would go in if an address left and others came `back`.

@@ -148,9 +148,9 @@ impl Service {
             return None;
         }
         let standby = &self.settings.standby;
-        let has_standbys = standby.tiers.keys().any(|address| Family::of(*address) == family);
-        let (floor, below) =
-            (self.settings.floor.max(1), if has_standbys { standby.below } else { 0 });
+        let standbys = standby.tiers.iter().filter(|(address, _)| Family::of(**address) == family);
+        let below = standbys.map(|(_, tier)| standby.below(*tier)).max().unwrap_or_default();
+        let floor = self.settings.floor.max(1);
         let coming = supposed.coming.len();
         let (mut found, mut primaries) = (Vec::new(), coming);
         for target in self.targets().filter(|it| Family::of(it.address) == family) {

@@ -1,12 +1,13 @@
 //! The last resort: put in unprobed once all others are down.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::super::site::{Site, service, target};
 use super::super::zones::Provider;
 use super::{add_ipv6, orders, reason, set_last_resort, site, with_tiers, words};
 use crate::engine::plan::{Desired, Family};
-use crate::engine::settings::Settings;
+use crate::engine::settings::{ReturnSettings, Settings};
 use crate::engine::tests::world::{ip, ip6, ms};
 use crate::engine::types::{Endpoint, Health};
 
@@ -158,6 +159,27 @@ fn a_and_aaaa_have_a_last_resort_each() {
     site.run_for(ms(8_000));
     assert_eq!(site.published_of(1, Family::Aaaa), [ip6(99)]);
     assert_eq!(site.published(1), [1]);
+}
+
+/// `standby_below` is about the standbys, which only the A records have.
+#[test]
+fn a_target_waits_for_its_return_beside_a_last_resort_whatever_the_other_family_needs() {
+    let mut settings = with_tiers(&[1, 2, 3], &[&[9], &[]], 2);
+    let its = settings.services.get_mut(&service(1)).unwrap();
+    add_ipv6(its, &[1, 2, 99]);
+    its.standby.tiers.insert(ip6(99), 2);
+    let delay = Duration::from_secs(60);
+    its.returns = ReturnSettings { delay, max: delay };
+    set_last_resort(&mut settings, 2);
+    let mut site = site(&settings);
+    site.run_until(ms(8_000));
+    site.dies_at(ip6(1));
+    site.run_for(ms(8_000));
+    site.lives_at(ip6(1));
+    site.run_for(ms(8_000));
+    assert_eq!(site.published_of(1, Family::Aaaa), [ip6(2)], "one is enough");
+    site.run_for(ms(60_000));
+    assert_eq!(site.published_of(1, Family::Aaaa), [ip6(1), ip6(2)]);
 }
 
 #[test]
