@@ -155,7 +155,7 @@ pub enum Desired {
     /// checked when the command was given.
     WithdrawAnyway,
     /// It belongs in no set, at the operator's command, and leaves before any other, if the floor
-    /// allows that: when the command was given, a standby may have been counted that was still to come.
+    /// allows that: when the command was given, an address may have been counted that was still to come.
     WithdrawFirst,
     /// It is a standby and belongs in no set. It leaves a set in which at least this many of the
     /// addresses to serve or to stay are, and if the floor allows that.

@@ -46,12 +46,12 @@ impl Service {
         })
     }
 
-    /// Returns the desired state of a drained target. Where there are standbys, one may have been
-    /// counted when the drain was ordered, and be rejected, or gone, or unknown after a restart since:
-    /// the floor holds then until it is there.
+    /// Returns the desired state of a drained target. A standby, or a target that waits to be put back,
+    /// may have been counted when the drain was ordered, and be rejected, or gone, or unknown after a
+    /// restart since: the floor holds then until it is there.
     fn desired_of_drained(&self, address: IpAddr) -> Desired {
         let is_forced = self.drains.get(address).is_some_and(|drain| drain.forced);
-        if self.has_standbys() && !is_forced {
+        if (self.has_standbys() || self.delays_returns()) && !is_forced {
             Desired::WithdrawFirst
         } else {
             Desired::WithdrawAnyway

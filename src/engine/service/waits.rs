@@ -48,7 +48,7 @@ impl Enough {
 
 impl Service {
     /// Whether targets that were withdrawn come back late.
-    fn delays_returns(&self) -> bool {
+    pub(super) fn delays_returns(&self) -> bool {
         !self.settings.returns.delay.is_zero()
     }
 

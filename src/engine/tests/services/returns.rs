@@ -1,5 +1,6 @@
 //! Targets that were withdrawn come back late, and the later the more often they were.
 
+mod drained;
 mod flapping;
 mod reports;
 

@@ -14,6 +14,7 @@ use crate::engine::event::{Fact, Reason};
 use crate::engine::plan::{Desired, Family, SetKey};
 use crate::engine::settings::{ServiceSettings, Settings, StandbySettings};
 use crate::engine::tests::world::{ip, ip6, last, ms};
+pub(super) use never_empty::run_without_a_gap;
 
 /// Returns the settings of a service with these primaries, these tiers of standbys, and a floor of 1.
 fn with_tiers(primaries: &[u8], tiers: &[&[u8]], below: usize) -> Settings {

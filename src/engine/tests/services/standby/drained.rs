@@ -2,8 +2,7 @@
 
 use super::super::site::{Site, service, target};
 use super::super::zones::Provider;
-use super::never_empty::run_without_a_gap;
-use super::{orders, reason, site, with_tiers};
+use super::{orders, reason, run_without_a_gap, site, with_tiers};
 use crate::engine::event::Reason;
 use crate::engine::plan::Desired;
 use crate::engine::tests::world::{ip, ms};

@@ -21,7 +21,7 @@ const PRIMARIES: [u8; 2] = [1, 2];
 const RESORT: u8 = 99;
 
 /// Runs for a while, and checks that no set is ever empty.
-pub(super) fn run_without_a_gap(site: &mut Site, milliseconds: u64) {
+pub(in super::super) fn run_without_a_gap(site: &mut Site, milliseconds: u64) {
     for _ in 0..milliseconds / 10 {
         site.run_for(ms(10));
         for family in families(site) {
@@ -41,13 +41,8 @@ fn families(site: &Site) -> Vec<Family> {
 
 /// Returns the settings of a service with standbys, a last resort or both, for one family or for two.
 fn settings_by_chance(dice: &mut StdRng) -> Settings {
-    let arrangements: [&[&[u8]]; 5] = [
-        &[&[8, 9]],
-        &[&[8], &[9]],
-        &[&[8, 9], &[RESORT]],
-        &[&[8], &[9], &[RESORT]],
-        &[&[RESORT]],
-    ];
+    let arrangements: [&[&[u8]]; 5] =
+        [&[&[8, 9]], &[&[8], &[9]], &[&[8, 9], &[RESORT]], &[&[8], &[9], &[RESORT]], &[&[RESORT]]];
     let tiers = arrangements[dice.random_range(0..arrangements.len())];
     let mut settings = with_tiers(&PRIMARIES, tiers, dice.random_range(1..3));
     if tiers.concat().contains(&RESORT) {
