@@ -1,11 +1,15 @@
 //! The last resort: put in unprobed once all others are down.
 
+mod reports;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::site::{Site, service, target};
 use super::super::zones::Provider;
-use super::{add_ipv6, orders, reason, set_last_resort, site, with_tiers, words};
+use super::{
+    add_ipv6, orders, reason, run_without_a_gap, set_last_resort, site, with_tiers, words,
+};
 use crate::engine::plan::{Desired, Family};
 use crate::engine::settings::{ReturnSettings, Settings};
 use crate::engine::tests::world::{ip, ip6, ms};
