@@ -92,6 +92,7 @@ fn compare(
         targets: &service.targets,
         standby: &service.standby,
         floor: service.min_in_service,
+        holds_for_drains: !service.standby.is_empty() || !service.returns.is_off(),
         listing,
         ttls: zone.provider.ttl_of_new_sets(),
         remembered: &remembered,

@@ -30,7 +30,7 @@ pub struct ReturnConfig {
 
 impl ReturnConfig {
     /// Whether addresses come back at once.
-    pub(super) fn is_off(self) -> bool {
+    pub(crate) fn is_off(self) -> bool {
         self.delay.is_zero()
     }
 

@@ -221,7 +221,7 @@ mod tests {
                 "down and drained, zone not read",
                 Target {
                     reason: Some(Reason::Drained),
-                    drained: Some(Drained { until: None, reason: None }),
+                    drained: Some(Drained { until: None, reason: None, forced: false }),
                     records: Vec::new(),
                     ..down.clone()
                 },
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_drained_target_that_the_floor_keeps_is_shown_as_kept() {
         let base = sample::target("192.0.2.10");
-        let drained = Some(Drained { until: None, reason: None });
+        let drained = Some(Drained { until: None, reason: None, forced: false });
         for (reason, want) in [(Reason::Floor, "kept: floor"), (Reason::Drained, "no: drained")] {
             let (drained, reason) = (drained.clone(), Some(reason));
             let target = Target { in_service: false, drained, reason, ..base.clone() };

@@ -116,6 +116,7 @@ pub(crate) fn status() -> Status {
         drained: Some(Drained {
             until: Some(time(7_200)),
             reason: Some("<script>alert(1)</script>".into()),
+            forced: false,
         }),
         ..target("2001:db8:1234:5678:9abc:def0:1234:5678")
     };

@@ -26,6 +26,11 @@ struct Harness {
 impl Harness {
     /// With these A records at the name, and this floor.
     fn new(records: &[&str], floor: usize) -> Self {
+        Self::with(records, floor, "")
+    }
+
+    /// The same with other keys at the top of the file.
+    fn with(records: &[&str], floor: usize, keys: &str) -> Self {
         let cloudflare = FakeCloudflare::start("example.com");
         cloudflare.zone(|zone| {
             for address in records {
@@ -33,7 +38,7 @@ impl Harness {
             }
         });
         let place = Place::new(&format!(
-            "min_in_service = {floor}\n[Cloudflare]\ndns_domain = \"example.com\"\n\
+            "min_in_service = {floor}\n{keys}[Cloudflare]\ndns_domain = \"example.com\"\n\
              hostnames = [\"www\"]\nip_addresses = [\"192.0.2.10\", \"192.0.2.11\"]\n\
              api_url = \"{}\"\n",
             cloudflare.url()
@@ -121,7 +126,7 @@ async fn a_drain_is_followed_and_a_silent_agent_is_not() {
     let harness = Harness::new(&["192.0.2.10", "192.0.2.11"], 2);
     let drained = TargetState {
         in_service: false,
-        drained: Some(Drained { until: None, reason: None }),
+        drained: Some(Drained { until: None, reason: None, forced: false }),
         ..fine()
     };
     let decided = [("192.0.2.10", drained), ("192.0.2.11", fine())];
@@ -137,6 +142,20 @@ async fn a_drain_is_followed_and_a_silent_agent_is_not() {
     let (code, text, _) = harness.plan("").await;
     assert_eq!(code, 0, "{text}");
     assert!(text.contains("eu-1 on ") && text.contains("its verdicts are outdated"), "{text}");
+}
+
+#[tokio::test]
+async fn the_floor_holds_for_a_drain_while_a_target_may_return_unless_it_was_forced() {
+    let harness = Harness::with(&["192.0.2.10", "192.0.2.11"], 2, "return_delay = 60\n");
+    let held = "! www.example.com A 192.0.2.10  (drained, stays: min_in_service is 2)";
+    for (forced, want) in [(false, held), (true, "- www.example.com A 192.0.2.10  (drained)")] {
+        let drained = Some(Drained { until: None, reason: None, forced });
+        let drained = TargetState { in_service: false, drained, ..fine() };
+        let board = board(&[("192.0.2.10", drained), ("192.0.2.11", fine())]);
+        let _agent = harness.place.serve(board);
+        let (_, text, _) = harness.plan("").await;
+        assert_eq!(changes(&text), [want], "{text}");
+    }
 }
 
 #[tokio::test]

@@ -131,6 +131,7 @@ fn decide(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
         drained: Some(Drained {
             until: Some(Time::new(after(beginning, LASTED + 5_400).wall)),
             reason: Some("kernel update <b>&amp; reboot</b>".into()),
+            forced: false,
         }),
         ..fine()
     };

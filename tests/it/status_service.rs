@@ -382,8 +382,11 @@ async fn json_hides_nothing_and_is_read_as_it_was_said() {
     let (mut board, end) = sample_board();
     board.failed(end.clock, HIDDEN, HIDDEN);
     board.changed(end.clock, HIDDEN, HIDDEN, None);
-    let drained =
-        Some(goavail::testing::status::model::Drained { until: None, reason: Some(HIDDEN.into()) });
+    let drained = Some(goavail::testing::status::model::Drained {
+        until: None,
+        reason: Some(HIDDEN.into()),
+        forced: false,
+    });
     let facts = goavail::testing::status::TargetState { drained, ..crate::status_sample::fine() };
     board.update(TargetRef::of_default(ip("198.51.100.10")), end.clock, &facts);
     board.publish(end);

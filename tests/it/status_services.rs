@@ -223,7 +223,7 @@ async fn answers(board: &Board, paths: &[&str]) -> Vec<(u16, String)> {
 #[tokio::test]
 async fn the_body_of_a_status_is_the_status() {
     let (mut board, end) = board();
-    let drained = Drained { until: None, reason: Some("reboot".to_owned()) };
+    let drained = Drained { until: None, reason: Some("reboot".to_owned()), forced: false };
     let state = TargetState { drained: Some(drained), ..down(Some(Reason::Drained), true) };
     board.update(at(2, "192.0.2.1"), end.clock, &probed(0, state));
     let vote =
@@ -263,7 +263,7 @@ async fn a_verdict_that_is_unknown_says_whether_the_address_or_the_service_is() 
 #[tokio::test]
 async fn an_address_that_is_drained_in_one_service_serves_in_the_others() {
     let (mut board, end) = board();
-    let drained = Some(Drained { until: None, reason: None });
+    let drained = Some(Drained { until: None, reason: None, forced: false });
     let reason = Some(Reason::Drained);
     let state = TargetState { in_service: false, reason, drained, ..probed(0, fine()) };
     board.update(at(1, "192.0.2.1"), end.clock, &state);

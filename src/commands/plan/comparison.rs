@@ -151,6 +151,8 @@ pub(super) struct Compared<'a> {
     pub(super) targets: &'a [IpAddr],
     pub(super) standby: &'a StandbyConfig,
     pub(super) floor: usize,
+    /// Whether the floor holds for a drain until the address is out.
+    pub(super) holds_for_drains: bool,
     pub(super) listing: &'a Listing,
     /// At Route 53, the TTL of new sets, in seconds.
     pub(super) ttls: Option<BySet<u32>>,
@@ -172,7 +174,8 @@ impl Comparison {
             for (address, why) in verdicts {
                 let is_last_resort = zone.standby.last_resort.contains(address);
                 let below = if is_last_resort { 1 } else { zone.standby.below };
-                desired.extend(why.desired(below).map(|state| (*address, state)));
+                let state = why.desired(below, zone.holds_for_drains);
+                desired.extend(state.map(|state| (*address, state)));
             }
             zone.plan(&desired)
         });

@@ -69,6 +69,7 @@ fn compare(listing: &Listing, floor: usize, asked: DesiredByAgent) -> Comparison
         targets: &targets,
         standby: &StandbyConfig::default(),
         floor,
+        holds_for_drains: false,
         listing,
         ttls: None,
         remembered: &remembered,

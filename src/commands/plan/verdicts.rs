@@ -33,8 +33,11 @@ pub(super) enum Why {
     Needed,
     /// A standby that is not needed.
     Standby,
-    /// The operator has drained it.
+    /// The operator has drained it, and the floor was checked then.
     Drained,
+    /// The operator has drained it whatever the floor says.
+    #[serde(rename = "drained")]
+    DrainedByForce,
     /// It should be withdrawn, but too few addresses would be left.
     Floor,
     /// Left as it is: as many addresses of the service are out as may be.
@@ -71,7 +74,7 @@ impl Why {
             Self::Down => "down",
             Self::Needed => "needed",
             Self::Standby => "standby",
-            Self::Drained => "drained",
+            Self::Drained | Self::DrainedByForce => "drained",
             Self::Floor => "floor",
             Self::MaxOut => "max_out",
             Self::Isolated => "isolated",
@@ -89,15 +92,15 @@ impl Why {
     }
 
     /// Returns the desired state of the address; `None` leaves it as it is. `below` is the number of
-    /// addresses in service that make standbys unneeded; 0 without standbys.
-    pub(super) fn desired(self, below: usize) -> Option<Desired> {
+    /// addresses in service that make a standby unneeded; `holds` says whether the floor holds for a
+    /// drain until the address is out.
+    pub(super) fn desired(self, below: usize, holds: bool) -> Option<Desired> {
         match self {
             Self::Up | Self::Needed => Some(Desired::Serve),
             Self::Down | Self::Asked => Some(Desired::Withdraw),
             Self::Standby => Some(Desired::StandBy(below)),
-            // The floor was checked when the drain was ordered, but may have counted a standby.
-            Self::Drained if below > 0 => Some(Desired::WithdrawFirst),
-            Self::Drained => Some(Desired::WithdrawAnyway),
+            Self::Drained if holds => Some(Desired::WithdrawFirst),
+            Self::Drained | Self::DrainedByForce => Some(Desired::WithdrawAnyway),
             _ => None,
         }
     }
@@ -106,6 +109,7 @@ impl Why {
     /// unless a guard prevents it.
     fn of(target: &Target) -> Self {
         match (target.reason, target.health, target.in_service) {
+            _ if target.drained.as_ref().is_some_and(|it| it.forced) => Self::DrainedByForce,
             _ if target.drained.is_some() => Self::Drained,
             (Some(Reason::Isolated), ..) => Self::Isolated,
             (Some(Reason::NoQuorum), ..) => Self::NoQuorum,
@@ -275,10 +279,12 @@ pub(super) mod tests {
         for (name, (health, in_service, reason, drained), word, state) in cases {
             let status = status(&[("192.0.2.10", health, in_service, reason, drained)]);
             let why = Why::of(&status.targets[0]);
-            assert_eq!((why.as_str(), why.desired(0)), (word, state), "{name}");
+            assert_eq!((why.as_str(), why.desired(0, false)), (word, state), "{name}");
             assert_eq!(serde_json::to_value(why).unwrap(), word, "{name}");
         }
-        assert_eq!(Why::Drained.desired(1), Some(Desired::WithdrawFirst), "with standbys");
+        let held = [Why::Drained, Why::DrainedByForce].map(|why| why.desired(0, true));
+        let want = [Desired::WithdrawFirst, WithdrawAnyway].map(Some);
+        assert_eq!(held, want, "with a standby or a delay");
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub struct Drained {
     pub until: Option<Time>,
     /// The operator's reason.
     pub reason: Option<String>,
+    /// Whether it was ordered with `--force`; absent if it was not.
+    #[serde(default, skip_serializing_if = "super::standby::is_false")]
+    pub forced: bool,
 }
 
 /// A drain of an address that no service of its name watches at present.

@@ -17,7 +17,7 @@ pub struct Standby {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is given by serde")]
-fn is_false(truth: &bool) -> bool {
+pub(super) fn is_false(truth: &bool) -> bool {
     !truth
 }
 

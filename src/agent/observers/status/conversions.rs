@@ -63,7 +63,8 @@ fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> String {
 /// Returns a drain as readers see it.
 pub(super) fn drained(drain: &Drain, now: ClockReading, clock: &Clock) -> model::Drained {
     let end = drain.until.map(|until| clock.started().into_std() + until.since_start());
-    model::Drained { until: end.map(|end| now.wall_at(end)), reason: drain.reason.clone() }
+    let until = end.map(|end| now.wall_at(end));
+    model::Drained { until, reason: drain.reason.clone(), forced: drain.forced }
 }
 
 /// Returns a wait as readers see it.

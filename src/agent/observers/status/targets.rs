@@ -242,7 +242,7 @@ impl StatusObserver {
         for (target, drain) in engine.waiting_drains() {
             let name = self.ids.service_name(target.service);
             let service = name.unwrap_or_else(|| DEFAULT.to_owned());
-            let model::Drained { until, reason } = drained(&drain, now, &self.clock);
+            let model::Drained { until, reason, .. } = drained(&drain, now, &self.clock);
             drains.push(model::WaitingDrain { service, address: target.address, until, reason });
         }
         self.board.set_waiting_drains(drains);
