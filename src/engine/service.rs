@@ -1,12 +1,18 @@
 //! A service: its targets, and the verdicts on them.
 //!
 //! Events mark the affected targets; at the end of each event, `Service::decide` decides about all
-//! marked ones. One file a concept: `alike` wrong answers that all targets give, `news` the changes of health, `unseen` those of
-//! targets that cannot be asked, `failing` the reasons of failures, `decision` the pass, `verdict` the
-//! gate with its ordered questions, `max_out` and `out_places` the number of targets that may be out, `tiers` and `standby` the addresses that are published only while
-//! too few others are, `target` the verdict in force, `drains` the targets that the
-//! operator took out, `returns` and `waits` those that come back late, `commands` the operator's commands, `rehearsal` a target that is treated as dead
-//! on demand, `publication` the desired contents of DNS, `orders` the orders to the reconciler.
+//! marked ones. One file a concept:
+//!
+//! - Health: `news` its changes, `unseen` those of targets that cannot be asked, `failing` the reasons of
+//!   failures, `rehearsal` a target that is treated as dead on demand.
+//! - The decision: `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict in
+//!   force.
+//! - Guards with a state of their own: `alike` wrong answers that all targets give, `max_out` and `out_places`
+//!   the number of targets that may be out, `drains` the targets that the operator took out.
+//! - `tiers` and `standby` the addresses that are published only while too few others are, `returns` and
+//!   `waits` those that come back late.
+//! - `commands` the operator's commands, `publication` the desired contents of DNS, `orders` the orders to the
+//!   reconciler.
 
 mod alike;
 mod commands;
