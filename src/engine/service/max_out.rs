@@ -18,8 +18,10 @@ use crate::engine::ids::TargetId;
 /// How far an address is on its way out. The order of the variants is the order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum OutStage {
-    /// It is in no record set, as far as is known, or not back in one yet.
+    /// It is in no record set, as far as is known.
     Gone,
+    /// It is up, and not back in a record set yet.
+    Returning,
     /// Its withdrawal was decided and is not carried out yet.
     Leaving,
     /// It is down, and nothing but this guard keeps it; or enough other agents to withdraw it see that.
@@ -44,6 +46,8 @@ pub(super) struct OutTargets {
     limit: Option<usize>,
     places: BTreeMap<TargetId, OutPlace>,
     ranked: BTreeMap<OutPlace, TargetId>,
+    /// The number of targets at each stage.
+    at_stage: BTreeMap<OutStage, usize>,
     /// The first place that is not within the limit.
     first_held: Option<OutPlace>,
 }
@@ -83,20 +87,23 @@ impl OutTargets {
     /// Whether a target has to stay for now.
     pub(super) fn holds(&self, id: TargetId) -> bool {
         let Some(place) = self.places.get(&id) else { return false };
-        place.stage > OutStage::Gone && self.first_held.is_some_and(|first| *place >= first)
+        place.stage > OutStage::Returning && self.first_held.is_some_and(|first| *place >= first)
     }
 
     /// Returns the number of targets that would leave if more were allowed to be out.
     pub(super) fn held(&self) -> usize {
-        let Some(first) = self.first_held else { return 0 };
-        let beyond = self.ranked.range(first..).map(|(place, _)| place.stage);
-        beyond.filter(|stage| matches!(stage, OutStage::Leaving | OutStage::Down)).count()
+        let Some(limit) = self.limit else { return 0 };
+        let room = limit.saturating_sub(self.count(OutStage::Gone) + self.returning());
+        (self.count(OutStage::Leaving) + self.count(OutStage::Down)).saturating_sub(room)
     }
 
-    /// Iterates over the targets that are gone.
-    pub(super) fn gone(&self) -> impl Iterator<Item = TargetId> {
-        let gone = self.ranked.iter().take_while(|(place, _)| place.stage == OutStage::Gone);
-        gone.map(|(_, id)| *id)
+    /// Returns the number of targets that are on their way back.
+    pub(super) fn returning(&self) -> usize {
+        self.count(OutStage::Returning)
+    }
+
+    fn count(&self, stage: OutStage) -> usize {
+        self.at_stage.get(&stage).copied().unwrap_or_default()
     }
 
     /// Gives a target another place, or none. Returns the targets with another answer of
@@ -111,9 +118,11 @@ impl OutTargets {
         }
         if let Some(before) = before {
             self.ranked.remove(&before);
+            *self.at_stage.entry(before.stage).or_default() -= 1;
         }
         if let Some(place) = place {
             self.ranked.insert(place, id);
+            *self.at_stage.entry(place.stage).or_default() += 1;
         }
         let first_before = self.first_held;
         self.first_held = self.first_beyond();
@@ -149,13 +158,14 @@ impl OutTargets {
 mod tests {
     use super::*;
 
-    /// Returns the place that a word stands for: the stage `g`, `l`, `d` or `k`, the last byte of the
+    /// Returns the place that a word stands for: the stage `g`, `r`, `l`, `d` or `k`, the last byte of the
     /// address, and the number of votes if it is not 1, as in `d3/2`.
     fn place(word: &str) -> OutPlace {
         let (stage, rest) = word.split_at(1);
         let (last, votes) = rest.split_once('/').unwrap_or((rest, "1"));
         let stage = match stage {
             "g" => OutStage::Gone,
+            "r" => OutStage::Returning,
             "l" => OutStage::Leaving,
             "d" => OutStage::Down,
             _ => OutStage::Kept,
@@ -176,13 +186,14 @@ mod tests {
 
     #[test]
     fn as_many_as_the_limit_go_from_the_front_and_the_others_are_held() {
-        let rows: [(&str, usize, &str, &[usize]); 11] = [
+        let rows: [(&str, usize, &str, &[usize]); 12] = [
             ("none is dead", 2, "", &[]),
             ("as many as may be", 2, "d1 d2", &[]),
             ("the highest ones go", 2, "d1 d2 d3", &[1]),
             ("of those at one stage, the ones with more votes", 2, "d1/2 d2 d3/2", &[2]),
             ("one is gone", 2, "g1 d2 d3", &[2]),
             ("those that are gone are never held", 1, "g1 g2 g3 d4", &[4]),
+            ("one that is coming back is still out", 2, "r1 d2 d3", &[2]),
             ("one is on its way", 2, "l1 d2 d3", &[2]),
             ("more are gone than was known", 2, "g3 g4 l1 l2", &[1, 2]),
             ("one that the floor keeps is the last", 2, "k4 d1 d2", &[4]),
@@ -199,6 +210,8 @@ mod tests {
                 (want, out.ranked.len() > limit),
                 "{name}"
             );
+            let kept = words.split(' ').filter(|word| word.starts_with('k')).count();
+            assert_eq!(out.held(), want.len().saturating_sub(kept), "{name}");
         }
     }
 

@@ -45,9 +45,7 @@ impl Service {
 
     /// Whether more dead targets stay for now than others are on their way back.
     pub(super) fn dead_ones_wait_for_room(&self) -> bool {
-        let held = self.out.held();
-        let gone = self.out.gone().filter_map(|id| self.targets.get(id));
-        held > 0 && held > gone.filter(|target| target.verdict.is_in_service()).count()
+        self.out.held() > self.out.returning()
     }
 
     /// Forgets the places of all targets, since the settings are new. They are looked at again with the
@@ -113,7 +111,7 @@ impl Service {
             DOWN if !state.held.is_empty() => Some(OutStage::Kept),
             DOWN => Some(OutStage::Leaving),
             Verdict::InService if may_be_gone && self.is_absent(target.address, listed) => {
-                Some(OutStage::Gone)
+                Some(OutStage::Returning)
             }
             Verdict::InService if self.would_go(target, its, outside, context) => {
                 Some(OutStage::Down)

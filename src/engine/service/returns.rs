@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::engine::moment::Moment;
+use crate::engine::plan::Family;
 use crate::engine::settings::ReturnSettings;
 
 /// Time in which the withdrawals of a target are counted for people.
@@ -142,9 +143,11 @@ pub(super) struct Returns {
 }
 
 impl Returns {
-    /// Whether any target may have to wait.
-    pub(super) fn is_any_waiting(&self) -> bool {
-        !self.open.is_empty()
+    /// Whether any target of a family may have to wait.
+    pub(super) fn is_any_waiting(&self, family: Family) -> bool {
+        // IPv4 addresses come before IPv6 addresses.
+        let nearest = if family == Family::A { self.open.first() } else { self.open.last() };
+        nearest.is_some_and(|address| Family::of(*address) == family)
     }
 
     /// Whether a target was withdrawn before.

@@ -173,7 +173,7 @@ impl Service {
     /// Finds out whether the record sets of a family have enough addresses, if any target may wait. Those
     /// that were enough last time are looked at first: there may be thousands of targets.
     fn review_enough(&mut self, family: Family, health: &HealthTracker) {
-        if !self.returns.is_any_waiting() {
+        if !self.returns.is_any_waiting(family) {
             return;
         }
         let mut before = self.enough.of(family).into_iter().flatten();
@@ -191,7 +191,7 @@ impl Service {
     pub(super) fn next_return(&mut self, health: &HealthTracker, now: Moment) -> Option<TargetId> {
         for family in [Family::A, Family::Aaaa] {
             self.review_enough(family, health);
-            if self.enough.of(family).is_some() {
+            if self.enough.of(family).is_some() || !self.returns.is_any_waiting(family) {
                 continue;
             }
             let waiting = self.returns.waiting(self.settings.returns, now).into_iter();
