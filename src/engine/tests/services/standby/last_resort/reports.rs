@@ -1,6 +1,7 @@
 //! Complaints about sorry servers, fallback pools and panic modes elsewhere, each with its project and
 //! number, played here.
 
+use super::super::super::site::{set_checks, tcp};
 use super::*;
 
 /// keepalived 1816: the sorry server was put in at the start, since nothing was known to be up.
@@ -186,5 +187,49 @@ fn a_moment_in_which_all_fail_needs_no_last_resort() {
         site.lives(2);
         run_without_a_gap(&mut site, 3_000);
         assert_eq!(site.published(1), [1, 2]);
+    }
+}
+
+/// keepalived 2428: a reload with another check while the sorry server was in left it beside the servers that
+/// were up by the new one.
+#[test]
+fn a_reload_with_another_check_keeps_the_last_resort_until_the_new_check_gets_answers() {
+    for answers in [false, true] {
+        let settings = with_last_resort(&[1, 2], &[]);
+        let mut site = site(&settings);
+        site.run_until(ms(8_000));
+        (1..=2).for_each(|number| site.dies(number));
+        run_without_a_gap(&mut site, 8_000);
+        assert_eq!(site.published(1), [99]);
+        if answers {
+            (1..=2).for_each(|number| site.lives(number));
+        }
+        let mut other = settings.clone();
+        set_checks(other.services.get_mut(&service(1)).unwrap(), &[tcp(80)], 1);
+        site.reload(other);
+        run_without_a_gap(&mut site, 20_000);
+        let want: &[u8] = if answers { &[1, 2] } else { &[99] };
+        assert_eq!(site.published(1), want);
+        site.assert_sound("another check");
+    }
+}
+
+/// sozu 1204: with all unhealthy, all are to be used, but for those that were taken out by hand.
+/// contour 1846: with all unhealthy, nothing was used, and every request failed.
+#[test]
+fn without_a_last_resort_the_last_address_stays_and_no_drained_one_comes_back() {
+    let mut settings = with_tiers(&[1, 2, 3], &[&[9]], 1);
+    settings.services.get_mut(&service(1)).unwrap().floor = 1;
+    let mut site = site(&settings);
+    site.run_until(ms(8_000));
+    site.drain(target(1, 3), None, false);
+    run_without_a_gap(&mut site, 2_000);
+    for number in [1, 2, 9] {
+        site.dies(number);
+    }
+    for _ in 0..20 {
+        run_without_a_gap(&mut site, 30_000);
+        let published = site.published(1);
+        assert!(published.len() == 1 && published != [3], "{published:?}");
     }
 }
