@@ -19,3 +19,11 @@ mod sharing;
 mod site;
 mod standby;
 mod zones;
+
+use crate::engine::event::Reason;
+use site::{Site, target};
+
+/// Returns the reason why a target of the first service is not where its health says.
+fn reason(site: &Site, number: u8) -> Option<Reason> {
+    site.engine.target_view(target(1, number)).unwrap().reason
+}

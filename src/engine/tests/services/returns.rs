@@ -6,6 +6,7 @@ mod reports;
 
 use std::time::Duration;
 
+use super::reason;
 use super::site::{Site, icmp, no_services, service, target, with_service};
 use super::zones::Provider;
 use crate::engine::event::{DrainRefusal, Reason};
@@ -26,10 +27,6 @@ fn between(delay: u64, max: u64) -> ReturnSettings {
 
 fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
-}
-
-fn reason(site: &Site, number: u8) -> Option<Reason> {
-    site.engine.target_view(target(1, number)).unwrap().reason
 }
 
 /// Returns the seconds until a target is put back, and the number of its withdrawals.

@@ -8,6 +8,7 @@ mod reports;
 
 use std::collections::BTreeMap;
 
+use super::reason;
 use super::site::{Site, icmp, no_services, service, target, with_service};
 use super::zones::Provider;
 use crate::engine::event::{Fact, Reason};
@@ -72,25 +73,26 @@ fn words(site: &Site, number: u8) -> String {
     site.engine.why_standby(target(1, number)).unwrap()
 }
 
-fn reason(site: &Site, number: u8) -> Option<Reason> {
-    site.engine.target_view(target(1, number)).unwrap().reason
-}
-
-#[test]
-fn a_standby_goes_in_with_the_last_withdrawal_and_out_with_the_first_restoration() {
-    let mut site = site(&with_tiers(&[1, 2], &[&[9]], 1));
+/// Lets the primaries 1 and 2 die, one after the other. The standby goes in with the second one.
+fn assert_it_goes_in_with_the_last_withdrawal(site: &mut Site, standby: u8, name: &str) {
     site.run_until(ms(8_000));
     assert_eq!(site.published(1), [1, 2]);
-    assert_eq!(words(&site, 9), "tier 1, since 2 of 2 of tier 0 are in service");
+    assert_eq!(words(site, standby), format!("{name}, since 2 of 2 of tier 0 are in service"));
     site.dies(1);
     site.run_for(ms(5_000));
     assert_eq!(site.published(1), [2], "one is enough");
     site.dies(2);
     site.run_for(ms(5_000));
-    assert_eq!(site.published(1), [9]);
-    assert_eq!(words(&site, 9), "tier 1, since 0 of 2 of tier 0 are in service");
-    let both = BTreeMap::from([(2, Desired::Withdraw), (9, Desired::Serve)]);
-    assert!(orders(&site).contains(&both), "{:?}", orders(&site));
+    assert_eq!(site.published(1), [standby]);
+    assert_eq!(words(site, standby), format!("{name}, since 0 of 2 of tier 0 are in service"));
+    let both = BTreeMap::from([(2, Desired::Withdraw), (standby, Desired::Serve)]);
+    assert!(orders(site).contains(&both), "{:?}", orders(site));
+}
+
+#[test]
+fn a_standby_goes_in_with_the_last_withdrawal_and_out_with_the_first_restoration() {
+    let mut site = site(&with_tiers(&[1, 2], &[&[9]], 1));
+    assert_it_goes_in_with_the_last_withdrawal(&mut site, 9, "tier 1");
     site.lives(1);
     site.run_for(ms(8_000));
     assert_eq!(site.published(1), [1]);

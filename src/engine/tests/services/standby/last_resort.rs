@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::super::site::{Site, service, target};
 use super::super::zones::Provider;
 use super::{
-    add_ipv6, orders, reason, run_without_a_gap, set_last_resort, site, with_tiers, words,
+    add_ipv6, assert_it_goes_in_with_the_last_withdrawal, orders, reason, run_without_a_gap,
+    set_last_resort, site, with_tiers, words,
 };
 use crate::engine::plan::{Desired, Family};
 use crate::engine::settings::{ReturnSettings, Settings};
@@ -25,18 +26,7 @@ fn with_last_resort(primaries: &[u8], tiers: &[&[u8]]) -> Settings {
 #[test]
 fn a_last_resort_goes_in_with_the_last_withdrawal_and_out_with_the_first_restoration() {
     let mut site = site(&with_last_resort(&[1, 2], &[]));
-    site.run_until(ms(8_000));
-    assert_eq!(site.published(1), [1, 2]);
-    assert_eq!(words(&site, 99), "last resort, since 2 of 2 of tier 0 are in service");
-    site.dies(1);
-    site.run_for(ms(5_000));
-    assert_eq!(site.published(1), [2], "one is left");
-    site.dies(2);
-    site.run_for(ms(5_000));
-    assert_eq!(site.published(1), [99]);
-    assert_eq!(words(&site, 99), "last resort, since 0 of 2 of tier 0 are in service");
-    let both = BTreeMap::from([(2, Desired::Withdraw), (99, Desired::Serve)]);
-    assert!(orders(&site).contains(&both), "{:?}", orders(&site));
+    assert_it_goes_in_with_the_last_withdrawal(&mut site, 99, "last resort");
     let before = site.ledger.orders.len();
     site.run_for(ms(600_000));
     assert_eq!((site.published(1), site.ledger.orders.len()), (vec![99], before));
