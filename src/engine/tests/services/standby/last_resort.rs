@@ -162,7 +162,7 @@ fn a_target_waits_for_its_return_beside_a_last_resort_whatever_the_other_family_
     let its = settings.services.get_mut(&service(1)).unwrap();
     add_ipv6(its, &[1, 2, 99]);
     its.standby.tiers.insert(ip6(99), 2);
-    let delay = Duration::from_secs(60);
+    let delay = Duration::from_mins(1);
     its.returns = ReturnSettings { delay, max: delay };
     set_last_resort(&mut settings, 2);
     let mut site = site(&settings);

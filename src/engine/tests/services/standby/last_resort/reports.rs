@@ -157,7 +157,7 @@ fn the_last_resort_comes_after_every_tier_one_after_the_other() {
 #[test]
 fn a_last_resort_leaves_with_the_first_address_that_is_back_however_long_it_would_wait() {
     let mut settings = with_last_resort(&[1, 2], &[]);
-    let delay = Duration::from_secs(600);
+    let delay = Duration::from_mins(10);
     settings.services.get_mut(&service(1)).unwrap().returns = ReturnSettings { delay, max: delay };
     let mut site = site(&settings);
     site.run_until(ms(8_000));
