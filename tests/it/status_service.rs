@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use goavail::engine::ids::TargetRef;
 use goavail::testing::serve::{ServeLimits, serve};
-use goavail::testing::status::model::Reason;
+use goavail::testing::status::model::{Drained, Reason};
 use goavail::testing::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
     CommandRefused, CommandTarget, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile,
@@ -382,11 +382,7 @@ async fn json_hides_nothing_and_is_read_as_it_was_said() {
     let (mut board, end) = sample_board();
     board.failed(end.clock, HIDDEN, HIDDEN);
     board.changed(end.clock, HIDDEN, HIDDEN, None);
-    let drained = Some(goavail::testing::status::model::Drained {
-        until: None,
-        reason: Some(HIDDEN.into()),
-        forced: false,
-    });
+    let drained = Some(Drained { until: None, reason: Some(HIDDEN.into()), forced: false });
     let facts = goavail::testing::status::TargetState { drained, ..crate::status_sample::fine() };
     board.update(TargetRef::of_default(ip("198.51.100.10")), end.clock, &facts);
     board.publish(end);
