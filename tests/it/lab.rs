@@ -15,6 +15,7 @@
 //!
 //! Needs `unshare` and `nsenter` (util-linux) and `ip` (iproute2), and a body inside [`run`].
 
+mod ci;
 mod namespace;
 mod ping;
 mod privilege;
@@ -25,6 +26,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant, SystemTime};
 
+pub(crate) use ci::{is_ci, share};
 pub(crate) use namespace::Namespace;
 pub(crate) use ping::{Echo, ping};
 pub(crate) use privilege::{run, skip};

@@ -23,6 +23,8 @@ use aws_sdk_route53::types::{
 };
 use aws_types::os_shim_internal::{Env, Fs};
 
+use crate::lab::is_ci;
+
 /// The packages that are installed if the machine has no moto.
 const PACKAGE: &str = "moto[server]==5.2.5";
 
@@ -68,7 +70,7 @@ fn start(options: &[&str]) -> Option<Moto> {
         .or_else(|_| installed().and_then(|python| serve(&python, options)));
     match started {
         Ok(moto) => Some(moto),
-        Err(why) if std::env::var("CI").is_ok_and(|ci| ci == "true") => {
+        Err(why) if is_ci() => {
             panic!("there is no moto, and in CI there has to be: {why}")
         }
         Err(why) => {
@@ -132,8 +134,7 @@ fn install(folder: &Path) -> Result<(), String> {
     let environment = folder.to_string_lossy();
     run(Path::new("python3"), &["-m", "venv", "--clear", &environment])?;
     // In CI a package that could not be installed at the first attempt is tried again.
-    let patient = std::env::var("CI").as_deref() == Ok("true");
-    let retries = if patient { "--retries=5" } else { "--retries=1" };
+    let retries = if is_ci() { "--retries=5" } else { "--retries=1" };
     let options = ["-m", "pip", "install", "--quiet", retries, "--timeout=20", PACKAGE];
     run(&folder.join("bin/python3"), &options)
 }

@@ -12,6 +12,7 @@ use goavail::engine::ids::{TargetRef, ZoneId};
 use goavail::engine::plan::{Family, Observed, SetKey};
 use goavail::testing::status::{Board, MetricsFormat, encode};
 
+use crate::lab::is_ci;
 use crate::status_sample::{ip, sample_board, setup};
 
 /// One sample: its labels and its value.
@@ -322,7 +323,7 @@ fn python() -> Option<PathBuf> {
         let made = run("python3".as_ref(), &["-m", "venv", home.to_str().unwrap()])
             && run(python.as_os_str(), &["-m", "pip", "install", "-q", package]);
         if !made || !ready(&python) {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "no {package} in CI");
+            assert!(!is_ci(), "no {package} in CI");
             println!("SKIPPED: {package} cannot be installed, so no independent reader read this");
             return None;
         }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::services::ONE;
 use super::{ASKED, CLOUDFLARE, ON_ROUTE53, read_with};
+use crate::lab::share;
 
 /// A check as a value, or a list of checks, more or less.
 fn check_value() -> impl Strategy<Value = String> {
@@ -93,7 +94,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: share(2000), failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn pieces_of_configuration_in_any_order_never_panic(pieces in prop::collection::vec(piece(), 0..12)) {

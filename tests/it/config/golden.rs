@@ -7,12 +7,13 @@
 mod checks;
 mod services;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use goavail::testing::settings::Asked;
 
 use super::{ASKED, ON_ROUTE53, read_with};
+use crate::lab::is_ci;
 
 /// The numbers, by family.
 const GOLDEN: &str = include_str!("golden.txt");
@@ -257,6 +258,11 @@ fn cases() -> Vec<Case> {
     cases.0
 }
 
+/// Returns the families that are played by default: all of them in CI, every fourth elsewhere.
+fn sampled(families: BTreeSet<String>) -> BTreeSet<String> {
+    families.into_iter().step_by(if is_ci() { 1 } else { 4 }).collect()
+}
+
 /// Returns the number of a text: FNV-1a, 64 bits.
 fn number(text: &str, before: u64) -> u64 {
     text.bytes().fold(before, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
@@ -268,7 +274,14 @@ fn the_words_of_check_about_some_thousand_files_stay_as_they_are() {
     let mut numbers = BTreeMap::<String, u64>::new();
     let cases = cases();
     assert!(cases.len() > 5_000, "{}", cases.len());
-    for Case { family, text, asked, env } in cases {
+    let families: BTreeSet<String> = cases.iter().map(|case| case.family.clone()).collect();
+    let before: Vec<&str> = GOLDEN.lines().collect();
+    assert!(before.len() == families.len() || wanted == "write", "a family is new or gone");
+    // `GOAVAIL_CHECK` asks for every family.
+    let played = if wanted.is_empty() { sampled(families) } else { families };
+    for Case { family, text, asked, env } in
+        cases.into_iter().filter(|it| played.contains(&it.family))
+    {
         let answer = said(&text, asked, env);
         if wanted == "print" {
             println!("--- {family}\n{asked:?} {env:?}\n{text}=>\n{answer}");
@@ -284,7 +297,6 @@ fn the_words_of_check_about_some_thousand_files_stay_as_they_are() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/config/golden.txt");
         return std::fs::write(path, lines).expect("the folder of this file can be written to");
     }
-    let before: Vec<&str> = GOLDEN.lines().collect();
     let changed: Vec<&str> = lines.lines().filter(|line| !before.contains(line)).collect();
-    assert!(changed.is_empty() && before.len() == numbers.len(), "other words: {changed:#?}");
+    assert!(changed.is_empty(), "other words: {changed:#?}");
 }

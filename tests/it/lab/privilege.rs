@@ -5,6 +5,8 @@ use std::env;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use super::ci::is_ci;
+
 /// Set in a test that runs again inside a user namespace.
 const INSIDE: &str = "GOAVAIL_LAB_INSIDE";
 
@@ -33,7 +35,7 @@ pub(crate) fn run<F: FnOnce()>(body: F) {
 ///
 /// In CI (`CI=true`), where a skip would go unnoticed.
 pub(crate) fn skip(reason: &str) {
-    assert!(env::var_os("CI").is_none_or(|value| value != "true"), "skipped in CI: {reason}");
+    assert!(!is_ci(), "skipped in CI: {reason}");
     // Not eprintln: the test runner swallows that when the test passes.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until};
 use super::harness::now;
 use super::{API, Harness, Outcome, Remote, Request, TTL, WWW, ip, ms, s};
 use crate::contract::{ProviderUnderTest, set_of};
+use crate::lab::share;
 
 #[tokio::test(start_paused = true)]
 async fn the_last_address_stays_and_goes_as_soon_as_another_one_is_back() {
@@ -77,7 +78,7 @@ fn two_agents_that_withdraw_the_last_two_addresses_at_once_leave_one() {
         ("one sees less than the other", ["-10", "-10 -11"]),
     ];
     for (name, words) in cases {
-        for seed in 0..100 {
+        for seed in 0..share(100).into() {
             for swapping in [false, true] {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()

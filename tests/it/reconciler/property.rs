@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use super::{API, Harness, Outcome, Remote, TTL, WWW, desired, ip, ms, s};
 use crate::contract::{addresses, set_of};
+use crate::lab::share;
 use goavail::testing::dns::DnsProvider;
 
 /// The managed addresses; those from 20 on are foreign.
@@ -240,7 +241,7 @@ fn run(seed: u64, swapping: bool, floor: usize, lasts: &[u8], steps: &[(Duration
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: share(200), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn it_gets_there_and_never_breaks_the_floor(

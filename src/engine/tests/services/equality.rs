@@ -9,11 +9,12 @@ use super::zones::Provider;
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::tests::cluster::chance::Chance;
+use crate::engine::tests::cluster::random::variable;
 use crate::engine::tests::world::{ip, ms};
 use crate::engine::types::{Endpoint, Pace};
 
-/// The number of scenarios of each kind.
-const SCENARIOS: u64 = 40;
+/// The number of scenarios of each kind; in CI four times as many.
+const SCENARIOS: u64 = 10;
 
 /// The last byte of the canary's address.
 const CANARY: u8 = 99;
@@ -173,9 +174,14 @@ fn without_checks(story: Vec<String>) -> Vec<String> {
     story.into_iter().filter(|line| !line.contains(" c")).collect()
 }
 
+/// Returns the number of scenarios that each test plays.
+fn scenarios() -> u64 {
+    variable("GOAVAIL_SCHEDULES").map_or(SCENARIOS, |schedules| schedules / 16)
+}
+
 #[test]
 fn services_in_one_agent_do_as_an_agent_for_each_would() {
-    for seed in 0..SCENARIOS {
+    for seed in 0..scenarios() {
         let several = seed % 2 == 1;
         Scenario::new(seed, false, several).compare(&format!("seed {seed}"));
     }
@@ -183,7 +189,7 @@ fn services_in_one_agent_do_as_an_agent_for_each_would() {
 
 #[test]
 fn services_in_one_agent_are_isolated_as_an_agent_for_each_would_be() {
-    for seed in 0..SCENARIOS {
+    for seed in 0..scenarios() {
         let several = seed % 2 == 1;
         Scenario::new(seed, true, several).compare(&format!("seed {seed} with a canary"));
     }
