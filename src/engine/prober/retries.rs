@@ -24,12 +24,14 @@ pub(super) struct Retries {
     /// The time at which the budget is full again.
     full_at: Moment,
     waiting: VecDeque<EndpointId>,
+    /// The time of the scheduled wake-up for those that wait; `None` without one.
+    wakes_at: Option<Moment>,
 }
 
 impl Default for Retries {
     fn default() -> Self {
         let every = Duration::from_secs_f64(1.0 / LEAST_BUDGET);
-        Self { every, full_at: Moment::default(), waiting: VecDeque::new() }
+        Self { every, full_at: Moment::default(), waiting: VecDeque::new(), wakes_at: None }
     }
 }
 
@@ -81,6 +83,18 @@ impl Retries {
     fn room_at(&self) -> Moment {
         self.full_at.before(self.every * (AT_ONCE - 1))
     }
+
+    /// Returns the time at which those that wait have to be looked at; `None` if a wake-up by then is
+    /// scheduled. One wake-up is enough for all of them: one for each would be scheduled anew by each
+    /// retry that is sent, and cost the square of a mass death.
+    fn next_wake_up(&mut self, now: Moment) -> Option<Moment> {
+        let at = self.room_at().max(now);
+        if self.wakes_at.is_some_and(|scheduled| now < scheduled && scheduled <= at) {
+            return None;
+        }
+        self.wakes_at = Some(at);
+        self.wakes_at
+    }
 }
 
 impl Prober {
@@ -108,8 +122,15 @@ impl Prober {
         if !std::mem::replace(&mut watched.waits_to_retry, true) {
             self.retries.waiting.push_back(id);
         }
-        context.schedule.add(self.retries.room_at().max(now), Item::Retry);
+        self.schedule_wake_up(context);
         false
+    }
+
+    /// Schedules the wake-up for those that wait, unless there is one.
+    fn schedule_wake_up(&mut self, context: &mut Context) {
+        if let Some(at) = self.retries.next_wake_up(context.now) {
+            context.schedule.add(at, Item::Retry);
+        }
     }
 
     /// Sends the retries that wait for the budget, as far as it reaches.
@@ -122,7 +143,7 @@ impl Prober {
                 continue;
             };
             if self.retries.room_at() > now {
-                context.schedule.add(self.retries.room_at(), Item::Retry);
+                self.schedule_wake_up(context);
                 return;
             }
             self.retries.waiting.pop_front();
@@ -136,6 +157,19 @@ impl Prober {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_wait_share_one_wake_up() {
+        let mut retries = Retries::default();
+        let now = Moment::default() + Duration::from_secs(1);
+        while retries.take(now) {}
+        let at = retries.room_at();
+        assert!(at > now);
+        let scheduled: Vec<Moment> = (0..1_000).filter_map(|_| retries.next_wake_up(now)).collect();
+        assert_eq!(scheduled, [at]);
+        assert!(retries.take(at));
+        assert_eq!(retries.next_wake_up(at), Some(retries.room_at()));
+    }
 
     #[test]
     fn the_budget_is_the_ordinary_pace_but_a_hundred_at_least() {
