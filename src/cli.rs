@@ -18,10 +18,9 @@ mod exits;
 mod options;
 
 pub(crate) use command::{
-    CheckOptions, Command, MonitorOptions, PlanOptions, StatusOptions, target_in,
+    CheckOptions, Command, DrainOptions, MonitorOptions, PlanOptions, ReturnOptions, StatusOptions,
+    UndrainOptions, target_in,
 };
-#[cfg(test)]
-use command::{DrainOptions, ReturnOptions, UndrainOptions};
 use options::Options;
 
 /// A complete, parsed command line.

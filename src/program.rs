@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use crate::agent::{self, Ended};
-use crate::cli::{self, Command, Invocation, Stop};
+use crate::cli::{self, Command, DrainOptions, Invocation, ReturnOptions, Stop, UndrainOptions};
 use crate::commands::{self, CommandError, CommandReport, Ending};
 use crate::config::ConfigErrors;
 use crate::settings::{self, Config};
@@ -132,32 +132,30 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
         Command::Status(asked) => {
             report(commands::status(&status_places(invocation)?, asked, may_colour())?)
         }
-        Command::Drain(_) | Command::Undrain(_) | Command::Return(_) => order(invocation),
+        Command::Drain(asked) => drain(invocation, asked),
+        Command::Undrain(asked) => undrain(invocation, asked),
+        Command::Return(asked) => put_back(invocation, asked),
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }
 }
 
-/// Carries out a command that the running agent obeys.
-fn order(invocation: &Invocation) -> Result<(), ProgramFailure> {
-    match &invocation.command {
-        Command::Drain(asked) => {
-            let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
-            let drain = DrainRequest { lasting, reason, force };
-            let target = target_in(&asked.address, asked.service.as_deref())?;
-            report(commands::drain(&status_places(invocation)?, &target, &drain)?)
-        }
-        Command::Undrain(asked) => {
-            let target = target_in(&asked.address, asked.service.as_deref())?;
-            let undrain = UndrainRequest { now: asked.now };
-            report(commands::undrain(&status_places(invocation)?, &target, undrain)?)
-        }
-        Command::Return(asked) => {
-            let target = target_in(&asked.address, asked.service.as_deref())?;
-            report(commands::put_back(&status_places(invocation)?, &target)?)
-        }
-        _ => Ok(()),
-    }
+fn drain(invocation: &Invocation, asked: &DrainOptions) -> Result<(), ProgramFailure> {
+    let (lasting, reason, force) = (asked.lasting, asked.reason.clone(), asked.force);
+    let drain = DrainRequest { lasting, reason, force };
+    let target = target_in(&asked.address, asked.service.as_deref())?;
+    report(commands::drain(&status_places(invocation)?, &target, &drain)?)
+}
+
+fn undrain(invocation: &Invocation, asked: &UndrainOptions) -> Result<(), ProgramFailure> {
+    let target = target_in(&asked.address, asked.service.as_deref())?;
+    let undrain = UndrainRequest { now: asked.now };
+    report(commands::undrain(&status_places(invocation)?, &target, undrain)?)
+}
+
+fn put_back(invocation: &Invocation, asked: &ReturnOptions) -> Result<(), ProgramFailure> {
+    let target = target_in(&asked.address, asked.service.as_deref())?;
+    report(commands::put_back(&status_places(invocation)?, &target)?)
 }
 
 /// Returns the target of a command with the value of `--service`.
