@@ -252,7 +252,7 @@ impl Schema {
         if !homes.is_empty() {
             return format!("belongs to {}", homes.join(" or "));
         }
-        if let Some(near) = nearest(folded, here.into_iter()) {
+        if let Some(near) = nearest(folded, here.iter().copied()) {
             return format!("not a known key; did you mean {near}?");
         }
         let mut all = self.keys();
@@ -261,7 +261,7 @@ impl Schema {
             Some((home, key)) => {
                 format!("not a known key; did you mean {}, which belongs to {home}?", key.name)
             }
-            None => "not a known key".to_owned(),
+            None => format!("not a known key; {}", there_are(&here)),
         }
     }
 
@@ -330,12 +330,18 @@ impl Schema {
         let sections = self.headers().map(|section| section.to_string());
         let tables = self.groups.iter().filter(|_| with_tables).map(TableGroup::header);
         let known: Vec<String> = sections.chain(tables).collect();
-        match known.as_slice() {
-            [first @ .., last] if !first.is_empty() => {
-                format!("not a known section; there are {} and {last}", first.join(", "))
-            }
-            _ => format!("not a known section; there is {}", known.join("")),
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        format!("not a known section; {}", there_are(&known))
+    }
+}
+
+/// Lists the known names: `there are interval, timeout and ttl`.
+fn there_are(known: &[&str]) -> String {
+    match known {
+        [first @ .., last] if !first.is_empty() => {
+            format!("there are {} and {last}", first.join(", "))
         }
+        _ => format!("there is {}", known.concat()),
     }
 }
 

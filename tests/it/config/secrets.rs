@@ -84,7 +84,9 @@ fn a_secret_as_the_name_of_a_key_or_a_section_is_not_repeated() {
         }
     }
     let refused = read_with(&format!("{} = 1\n{CLOUDFLARE}", SECRETS[0]), ASKED, &[]).unwrap_err();
-    assert_eq!(refused, ["goavail.toml:1: (a name of 39 bytes, not shown): not a known key"]);
+    let [refused] = refused.as_slice() else { panic!("{refused:?}") };
+    let want = "goavail.toml:1: (a name of 39 bytes, not shown): not a known key; there are ";
+    assert!(refused.starts_with(want), "{refused}");
 }
 
 #[test]

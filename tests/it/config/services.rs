@@ -83,10 +83,22 @@ fn an_unknown_key_of_a_table_is_refused_with_its_home() {
         ("service", "port = 443", "belongs to [check.NAME]"),
         ("service", "domain = \"example.org\"", "belongs to [zone.NAME]"),
         ("service", "intervall = 1", "not a known key; did you mean interval?"),
-        ("service", "backup = []", "not a known key"),
+        (
+            "service",
+            "backup = []",
+            "not a known key; there are name, zone, hostnames, ip_addresses, standby, standby_below, \
+             last_resort, check, checks, require, failure_threshold, recovery_threshold, interval, \
+             timeout, retry_interval, min_in_service, max_out, return_delay, return_delay_max, \
+             resync_interval, dns_proxied and ttl",
+        ),
         ("service", "burst = 5", "belongs to the top of the file, above the first section"),
         ("check", "path = \"/\"", "belongs to type = \"http\" or \"https\" only"),
-        ("check", "pathname = \"/\"", "not a known key"),
+        (
+            "check",
+            "pathname = \"/\"",
+            "not a known key; there are type, mode, failure_threshold, recovery_threshold, interval, \
+             timeout, retry_interval and port",
+        ),
         ("check", "ttl = 5", "belongs to [zone.NAME] or [[service]]"),
     ];
     for (table, line, want) in rows {
