@@ -51,7 +51,7 @@ pub enum ClientError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Commands need the control socket.
-    #[error("{address} is read only; to drain and undrain, set Status.socket")]
+    #[error("{address} is read only; for drain, undrain and return, set Status.socket")]
     ReadOnly {
         /// The address of the agent.
         address: AgentAddress,

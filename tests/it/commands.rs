@@ -131,8 +131,9 @@ async fn status_asks_the_listener_where_there_is_no_socket_and_orders_need_the_s
     let config = format!("[Status]\nlisten = \"{address}\"\n");
     fs::write(place.path().join("goavail.toml"), config).unwrap();
     assert_eq!(place.run("status", &[]).await.0, 0);
-    let want =
-        format!("goavail: {address} is read only; to drain and undrain, set Status.socket\n");
+    let want = format!(
+        "goavail: {address} is read only; for drain, undrain and return, set Status.socket\n"
+    );
     assert_eq!(place.run("undrain 198.51.100.10", &[]).await, (1, String::new(), want));
 }
 
