@@ -54,6 +54,24 @@ impl World {
         TARGETS.into_iter().filter(|last| !self.zone.holds(ip(*last))).collect()
     }
 
+    /// Runs for a while in which no more addresses are out than may be.
+    #[track_caller]
+    fn runs_within_the_limit(&mut self, time: Duration, label: &str) {
+        let beyond = self.beyond(time);
+        assert!(beyond.is_empty(), "{label}: {beyond:?}: {:?}", self.writes());
+    }
+
+    /// Lets every agent see every address again, until all of them are back.
+    #[track_caller]
+    fn recovers(&mut self, label: &str) {
+        self.net.cut.clear();
+        self.look_around();
+        self.net.dead.clear();
+        self.net.unseen.clear();
+        self.run_for(ms(120_000));
+        assert_eq!(self.out(), [0; 0], "{label}: {:?}", self.writes());
+    }
+
     fn none_is_seen_by(&mut self, agent: usize, dead: &[u8]) {
         self.net.unseen.extend(dead.iter().map(|last| (agent, ip(*last))));
     }
@@ -75,8 +93,7 @@ fn of_three_that_die_at_once_two_go_whoever_acts() {
     for needed in [0, 1, 2] {
         at_many_moments(3, needed, |world, label| {
             world.net.dead.extend([ip(1), ip(2), ip(3)]);
-            let beyond = world.beyond(ms(60_000));
-            assert!(beyond.is_empty(), "{label}: {:?}", world.writes());
+            world.runs_within_the_limit(ms(60_000), label);
             assert_eq!(world.out().len(), LIMIT, "{label}: {:?}", world.writes());
             let held: Vec<u8> =
                 [1, 2, 3].into_iter().filter(|last| world.zone.holds(ip(*last))).collect();
@@ -86,13 +103,10 @@ fn of_three_that_die_at_once_two_go_whoever_acts() {
             }
             let back = world.out()[0];
             world.net.dead.remove(&ip(back));
-            let beyond = world.beyond(ms(60_000));
-            assert!(beyond.is_empty(), "{label}: {:?}", world.writes());
+            world.runs_within_the_limit(ms(60_000), label);
             let want: Vec<u8> = [1, 2, 3].into_iter().filter(|last| *last != back).collect();
             assert_eq!(world.out(), want, "{label}: the third goes: {:?}", world.writes());
-            world.net.dead.clear();
-            world.run_for(ms(60_000));
-            assert_eq!(world.out(), [0; 0], "{label}: {:?}", world.writes());
+            world.recovers(label);
         });
     }
 }
@@ -103,14 +117,11 @@ fn agents_with_different_views_withdraw_no_more_together() {
     at_many_moments(3, 1, |world, label| {
         world.none_is_seen_by(0, &[1, 2, 3, 4]);
         world.none_is_seen_by(1, &[1, 2]);
-        let mut beyond = world.beyond(ms(5_000));
+        world.runs_within_the_limit(ms(5_000), label);
         world.none_is_seen_by(2, &[3, 4]);
-        beyond.extend(world.beyond(ms(120_000)));
-        assert!(beyond.is_empty(), "{label}: {:?}", world.writes());
+        world.runs_within_the_limit(ms(120_000), label);
         assert_eq!(world.out().len(), LIMIT, "{label}: {:?}", world.writes());
-        world.net.unseen.clear();
-        world.run_for(ms(60_000));
-        assert_eq!(world.out(), [0; 0], "{label}: {:?}", world.writes());
+        world.recovers(label);
     });
 }
 
@@ -130,9 +141,7 @@ fn agents_that_choose_at_the_same_moment_withdraw_no_more_than_the_limit_each() 
         }
         world.run_for(ms(120_000));
         assert_eq!(world.writes(), writes, "{label}");
-        world.net.unseen.clear();
-        world.run_for(ms(60_000));
-        assert_eq!(world.out(), [0; 0], "{label}: {:?}", world.writes());
+        world.recovers(label);
     });
 }
 
@@ -145,15 +154,11 @@ fn an_agent_that_acts_alone_counts_what_another_one_has_withdrawn() {
                 world.cut_both(0, 1);
             }
             world.none_is_seen_by(0, &[1, 2]);
-            let mut beyond = world.beyond(ms(20_000));
+            let label = format!("{label}, {is_cut}");
+            world.runs_within_the_limit(ms(20_000), &label);
             world.none_is_seen_by(1, &[3, 4]);
-            beyond.extend(world.beyond(ms(120_000)));
-            assert!(beyond.is_empty(), "{label}, {is_cut}: {:?}", world.writes());
-            world.net.cut.clear();
-            world.look_around();
-            world.net.unseen.clear();
-            world.run_for(ms(120_000));
-            assert_eq!(world.out(), [0; 0], "{label}, {is_cut}: {:?}", world.writes());
+            world.runs_within_the_limit(ms(120_000), &label);
+            world.recovers(&label);
         });
     }
 }
@@ -168,12 +173,9 @@ fn agents_that_are_restarted_count_those_that_are_out() {
         world.net.dead.extend([ip(2), ip(3)]);
         world.run_for(ms(10_000));
         (0..3).for_each(|agent| world.start(agent));
-        let beyond = world.beyond(ms(60_000));
-        assert!(beyond.is_empty(), "{label}: {:?}", world.writes());
+        world.runs_within_the_limit(ms(60_000), label);
         assert_eq!(world.out(), [1, 4], "{label}");
-        world.net.dead.clear();
-        world.run_for(ms(60_000));
-        assert_eq!(world.out(), [0; 0], "{label}: {:?}", world.writes());
+        world.recovers(label);
     });
 }
 

@@ -23,21 +23,36 @@ fn with_limit(count: u8, limit: usize, floor: usize) -> Settings {
     settings
 }
 
-fn site(settings: &Settings) -> Site {
-    let mut site = Site::new(settings);
-    site.run_until(ms(8_000));
-    site
-}
-
-fn reason(site: &Site, number: u8) -> Option<Reason> {
-    site.engine.target_view(target(1, number)).unwrap().reason
-}
-
 /// Returns the targets that are held.
 fn held(site: &Site) -> Vec<u8> {
     let targets = &site.settings.services[&service(1)].targets;
     let numbers = targets.iter().map(last);
-    numbers.filter(|number| reason(site, *number) == Some(Reason::MaxOut)).collect()
+    numbers.filter(|number| site.reason(1, *number) == Some(Reason::MaxOut)).collect()
+}
+
+/// Lets these targets die at once, and waits until that is decided.
+fn all_die(site: &mut Site, numbers: &[u8]) {
+    for number in numbers {
+        site.dies(*number);
+    }
+    site.run_for(ms(8_000));
+}
+
+/// Lets these targets die one after the other, each once the one before is decided.
+fn die_in_turn(site: &mut Site, numbers: &[u8]) {
+    for number in numbers {
+        all_die(site, &[*number]);
+    }
+}
+
+/// Asserts which targets are published, and which of these are held.
+#[track_caller]
+fn assert_out(site: &Site, published: &[u8], held: &[u8], why: &str) {
+    assert_eq!(
+        (site.published(1).as_slice(), self::held(site).as_slice()),
+        (published, held),
+        "{why}"
+    );
 }
 
 /// Removes a target from DNS, or puts it there, as others would.
@@ -55,12 +70,9 @@ fn set_record(site: &mut Site, number: u8, is_there: bool) {
 
 #[test]
 fn of_three_that_are_dead_at_once_two_go_and_the_third_as_soon_as_one_is_back() {
-    let mut site = site(&with_limit(4, 2, 1));
-    for number in [1, 2, 3] {
-        site.dies(number);
-    }
-    site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1, 4], vec![1]), "the lowest one stays");
+    let mut site = Site::started(&with_limit(4, 2, 1));
+    all_die(&mut site, &[1, 2, 3]);
+    assert_out(&site, &[1, 4], &[1], "the lowest one stays");
     let view = site.engine.target_view(target(1, 1)).unwrap();
     assert_eq!((view.health, view.in_service), (Health::Down, true));
     let refused = site.ledger.facts.iter().find_map(|(_, fact)| match fact {
@@ -74,7 +86,7 @@ fn of_three_that_are_dead_at_once_two_go_and_the_third_as_soon_as_one_is_back() 
     assert_eq!((site.ledger.orders.len(), refusals), (orders, 1), "said once, ordered once");
     site.lives(2);
     site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![2, 4], vec![]));
+    assert_out(&site, &[2, 4], &[], "one is back, and the third goes");
     site.lives(1);
     site.lives(3);
     site.run_for(ms(8_000));
@@ -89,51 +101,38 @@ fn refusals(site: &Site) -> usize {
 
 #[test]
 fn the_ones_that_are_out_stay_out_and_a_lower_one_does_not_take_their_place() {
-    let mut site = site(&with_limit(4, 2, 0));
-    for number in [2, 1, 3, 4] {
-        site.dies(number);
-        site.run_for(ms(8_000));
-    }
-    assert_eq!((site.published(1), held(&site)), (vec![3, 4], vec![3, 4]));
+    let mut site = Site::started(&with_limit(4, 2, 0));
+    die_in_turn(&mut site, &[2, 1, 3, 4]);
+    assert_out(&site, &[3, 4], &[3, 4], "the first two");
     site.lives(1);
     site.run_for(ms(8_000));
-    assert_eq!(
-        (site.published(1), held(&site)),
-        (vec![1, 3], vec![3]),
-        "the highest one goes next"
-    );
+    assert_out(&site, &[1, 3], &[3], "the highest one goes next");
     site.assert_sound("one after the other");
 }
 
 #[test]
 fn a_dead_one_waits_until_the_one_that_is_back_is_in_dns() {
-    let mut site = site(&with_limit(4, 2, 0));
-    for number in [1, 2, 3] {
-        site.dies(number);
-    }
-    site.run_for(ms(8_000));
+    let mut site = Site::started(&with_limit(4, 2, 0));
+    all_die(&mut site, &[1, 2, 3]);
     site.set_provider(0, Provider::Fails);
     site.lives(3);
     site.run_for(ms(30_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1, 4], vec![1]), "it is not back yet");
+    assert_out(&site, &[1, 4], &[1], "it is not back yet");
     site.set_provider(0, Provider::Works);
     site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![3, 4], vec![]));
+    assert_out(&site, &[3, 4], &[], "it is back");
     site.assert_sound("waits");
 }
 
 #[test]
 fn drained_targets_do_not_count_and_are_not_held() {
-    let mut site = site(&with_limit(4, 2, 0));
+    let mut site = Site::started(&with_limit(4, 2, 0));
     site.drain(target(1, 4), None, false);
-    for number in [1, 2, 3] {
-        site.dies(number);
-    }
-    site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1], vec![1]));
+    all_die(&mut site, &[1, 2, 3]);
+    assert_out(&site, &[1], &[1], "4 is drained");
     site.drain(target(1, 1), None, true);
     site.run_for(ms(2_000));
-    assert_eq!((site.published(1), held(&site)), (vec![], vec![]), "the operator's word");
+    assert_out(&site, &[], &[], "the operator's word");
     site.undrain(target(1, 1));
     site.run_for(ms(20_000));
     assert_eq!(site.published(1), [0; 0], "a dead address is not put back");
@@ -141,12 +140,11 @@ fn drained_targets_do_not_count_and_are_not_held() {
     site.lives(2);
     site.run_for(ms(8_000));
     assert_eq!(site.published(1), [2, 4]);
-    site.dies(4);
-    site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![2, 4], vec![4]), "1 and 3 are out");
+    all_die(&mut site, &[4]);
+    assert_out(&site, &[2, 4], &[4], "1 and 3 are out");
     site.drain(target(1, 3), None, true);
     site.run_for(ms(2_000));
-    assert_eq!((site.published(1), held(&site)), (vec![2], vec![]), "3 does not count any more");
+    assert_out(&site, &[2], &[], "3 does not count any more");
     site.assert_sound("drains");
 }
 
@@ -156,7 +154,7 @@ fn targets_that_asked_to_be_taken_out_do_not_count_and_are_not_held() {
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.checks[0].check.method = crate::engine::types::Method::Request(0.into());
     let method = its.checks[0].check.method;
-    let mut site = site(&settings);
+    let mut site = Site::started(&settings);
     for number in [1, 2] {
         let endpoint = Endpoint { address: ip(number), method };
         site.answers.insert(endpoint, Answer::Asked("drain".into()));
@@ -164,13 +162,10 @@ fn targets_that_asked_to_be_taken_out_do_not_count_and_are_not_held() {
     site.run_for(ms(8_000));
     assert_eq!(site.published(1), [3, 4]);
     site.answers.clear();
-    site.dies(1);
-    site.dies(3);
-    site.run_for(ms(8_000));
+    all_die(&mut site, &[1, 3]);
     assert_eq!(site.published(1), [2, 4], "1 asked and is silent now: it does not count");
-    site.dies(4);
-    site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![2, 4], vec![4]));
+    all_die(&mut site, &[4]);
+    assert_out(&site, &[2, 4], &[4], "3 is out");
 }
 
 #[test]
@@ -189,10 +184,10 @@ fn an_agent_that_is_restarted_counts_those_that_are_out_of_dns() {
             site.reports(zone, vec![listing]);
         }
         site.run_until(ms(20_000));
-        assert_eq!((site.published(1), held(&site)), (vec![3, 4], vec![3, 4]), "{is_readable}");
+        assert_out(&site, &[3, 4], &[3, 4], &format!("{is_readable}"));
         site.lives(1);
         site.run_for(ms(8_000));
-        assert_eq!((site.published(1), held(&site)), (vec![1, 3], vec![3]), "{is_readable}");
+        assert_out(&site, &[1, 3], &[3], &format!("{is_readable}"));
         site.assert_sound("restart");
     }
 }
@@ -208,30 +203,29 @@ fn an_agent_that_is_restarted_counts_those_that_are_not_seen_yet() {
     let listing = site.zones[&zone].listing();
     site.reports(zone, vec![listing]);
     site.run_until(ms(20_000));
-    assert_eq!((site.published(1), held(&site)), (vec![3, 4], vec![3]), "nothing is known of 1, 2");
+    assert_out(&site, &[3, 4], &[3], "nothing is known of 1, 2");
     site.unreachable.clear();
     site.run_for(ms(10_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1, 2, 4], vec![]));
+    assert_out(&site, &[1, 2, 4], &[], "1 and 2 are seen again");
 }
 
 #[test]
 fn records_that_an_operator_removed_do_not_count() {
-    let mut site = site(&with_limit(4, 1, 0));
+    let mut site = Site::started(&with_limit(4, 1, 0));
     set_record(&mut site, 1, false);
     set_record(&mut site, 2, false);
-    site.dies(3);
-    site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![4], vec![]));
+    all_die(&mut site, &[3]);
+    assert_out(&site, &[4], &[], "what others removed is not out for its health");
 }
 
 #[test]
 fn the_floor_and_max_out_bind_together() {
-    let mut site = site(&with_limit(4, 2, 3));
+    let mut site = Site::started(&with_limit(4, 2, 3));
     for number in [1, 2, 3, 4] {
         site.dies(number);
     }
     site.run_for(ms(60_000));
-    let reasons: Vec<_> = (1..=4).map(|number| reason(&site, number)).collect();
+    let reasons: Vec<_> = (1..=4).map(|number| site.reason(1, number)).collect();
     assert_eq!(site.published(1).len(), 3);
     let kept = reasons.iter().filter(|reason| **reason == Some(Reason::Floor)).count();
     let held = reasons.iter().filter(|reason| **reason == Some(Reason::MaxOut)).count();
@@ -250,7 +244,7 @@ fn an_address_that_the_floor_keeps_takes_no_place() {
     let mut settings = with_limit(2, 2, 1);
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.targets = its.targets.iter().copied().chain([ip6(1), ip6(2)]).collect();
-    let mut site = site(&settings);
+    let mut site = Site::started(&settings);
     site.dies(1);
     site.dies(2);
     site.run_for(ms(20_000));
@@ -279,11 +273,8 @@ fn a_primary_that_is_held_counts_as_in_service_for_its_standby() {
     let mut site = Site::new(&settings);
     set_record(&mut site, 9, false);
     site.run_until(ms(8_000));
-    for number in [3, 2, 1] {
-        site.dies(number);
-        site.run_for(ms(8_000));
-    }
-    assert_eq!((site.published(1), held(&site)), (vec![1, 2], vec![1, 2]));
+    die_in_turn(&mut site, &[3, 2, 1]);
+    assert_out(&site, &[1, 2], &[1, 2], "one of three is out");
     site.drain(target(1, 1), None, true);
     site.run_for(ms(8_000));
     assert_eq!(site.published(1), [2, 9], "one of three is in service");
@@ -298,31 +289,25 @@ fn a_primary_that_is_held_counts_as_in_service_for_its_standby() {
 
 #[test]
 fn a_reload_changes_the_limit_and_the_number_of_addresses() {
-    let mut site = site(&with_limit(4, 2, 0));
-    for number in [4, 3, 2, 1] {
-        site.dies(number);
-        site.run_for(ms(8_000));
-    }
-    assert_eq!((site.published(1), held(&site)), (vec![1, 2], vec![1, 2]));
+    let mut site = Site::started(&with_limit(4, 2, 0));
+    die_in_turn(&mut site, &[4, 3, 2, 1]);
+    assert_out(&site, &[1, 2], &[1, 2], "two are out");
     site.reload(with_limit(4, 1, 0));
     site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1, 2], vec![1, 2]), "out is out");
+    assert_out(&site, &[1, 2], &[1, 2], "out is out");
     site.lives(4);
     site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1, 2, 4], vec![1, 2]), "one is out");
+    assert_out(&site, &[1, 2, 4], &[1, 2], "one is out");
     site.reload(with_limit(4, 3, 0));
     site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![4], vec![]));
+    assert_out(&site, &[4], &[], "three may be out");
     site.reload(with_limit(6, 3, 0));
     site.run_for(ms(8_000));
     assert_eq!(site.published(1), [4, 5, 6]);
     let mut unlimited = with_limit(6, 3, 0);
     unlimited.services.get_mut(&service(1)).unwrap().max_out = None;
-    for number in [4, 5, 6] {
-        site.dies(number);
-    }
-    site.run_for(ms(8_000));
-    assert_eq!((site.published(1), held(&site)), (vec![4, 5, 6], vec![4, 5, 6]));
+    all_die(&mut site, &[4, 5, 6]);
+    assert_out(&site, &[4, 5, 6], &[4, 5, 6], "three are out already");
     site.reload(unlimited);
     site.run_for(ms(8_000));
     assert_eq!(site.published(1), [0; 0]);
@@ -333,12 +318,12 @@ fn a_reload_changes_the_limit_and_the_number_of_addresses() {
 fn an_isolated_agent_gives_isolation_as_its_reason_and_starts_over() {
     let mut settings = with_limit(4, 2, 0);
     settings.canaries = vec![Endpoint::echo(ip(200))];
-    let mut site = site(&settings);
+    let mut site = Site::started(&settings);
     for number in [1, 2, 3, 200] {
         site.dies(number);
     }
     site.run_for(ms(30_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1, 2, 3, 4], vec![]));
+    assert_out(&site, &[1, 2, 3, 4], &[], "this agent is cut off");
     site.lives(200);
     site.run_for(ms(15_000));
     assert_eq!((site.published(1).len(), held(&site).len()), (2, 1));
@@ -350,7 +335,7 @@ fn a_rehearsal_beyond_the_limit_is_held_and_ends() {
     let settings = with_limit(2, 1, 0);
     let mut site = Site::rehearsing(&settings, &[target(1, 1), target(1, 2)].into());
     site.run_until(ms(60_000));
-    assert_eq!((site.published(1), held(&site)), (vec![1, 2], vec![]));
+    assert_out(&site, &[1, 2], &[], "the rehearsals are over");
     let of_two: Vec<_> = site.ledger.story(service(1));
     let held = of_two.iter().filter(|line| line.ends_with(" refused max_out")).count();
     assert_eq!(held, 1, "{of_two:#?}");

@@ -49,17 +49,16 @@ fn last_answer(site: &Site) -> Result<(), DrainRefusal> {
 
 #[test]
 fn a_target_is_put_back_once_it_was_up_for_so_long() {
-    let mut site = Site::new(&waiting(&[1, 2], 60, 60));
-    site.run_until(ms(8_000));
-    assert_eq!(reason(&site, 1), None, "never at the start");
+    let mut site = Site::started(&waiting(&[1, 2], 60, 60));
+    assert_eq!(site.reason(1, 1), None, "never at the start");
     fails(&mut site, 1);
-    assert_eq!((site.published(1), reason(&site, 1)), (vec![2], Some(Reason::Returning)));
+    assert_eq!((site.published(1), site.reason(1, 1)), (vec![2], Some(Reason::Returning)));
     let (left, withdrawals) = wait(&site, 1).unwrap();
     assert!((56..60).contains(&left) && withdrawals == 1, "{left} {withdrawals}");
     site.run_for(seconds(left));
     assert_eq!(site.published(1), [2], "not yet");
     site.run_for(ms(2_000));
-    assert_eq!((site.published(1), reason(&site, 1)), (vec![1, 2], None));
+    assert_eq!((site.published(1), site.reason(1, 1)), (vec![1, 2], None));
     let story = site.ledger.story(service(1));
     let want = ["1 Down Up", "1 refused returning", "1 InService", "1 no longer returning"];
     let mut told = story.iter();
@@ -74,8 +73,7 @@ fn a_target_is_put_back_once_it_was_up_for_so_long() {
 fn a_wait_ends_if_a_dead_address_stays_for_it() {
     let mut settings = waiting(&[1, 2, 3, 4], 600, 600);
     settings.services.get_mut(&service(1)).unwrap().max_out = Some(2);
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     for number in [1, 2] {
         fails(&mut site, number);
     }
@@ -83,7 +81,7 @@ fn a_wait_ends_if_a_dead_address_stays_for_it() {
     site.dies(3);
     site.run_for(ms(5_000));
     assert_eq!(site.published(1), [1, 4], "the first of them is back, and the dead one is out");
-    assert_eq!([2, 3].map(|it| reason(&site, it)), [Some(Reason::Returning), None]);
+    assert_eq!([2, 3].map(|it| site.reason(1, it)), [Some(Reason::Returning), None]);
     site.dies(4);
     site.run_for(ms(5_000));
     assert_eq!(site.published(1), [1, 2]);
@@ -92,8 +90,7 @@ fn a_wait_ends_if_a_dead_address_stays_for_it() {
 
 #[test]
 fn a_failure_during_the_wait_begins_it_anew_and_single_losses_do_not() {
-    let mut site = Site::new(&waiting(&[1, 2], 30, 30));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 30, 30));
     fails(&mut site, 1);
     site.run_for(seconds(20));
     // One probe is lost.
@@ -111,8 +108,7 @@ fn a_failure_during_the_wait_begins_it_anew_and_single_losses_do_not() {
 
 #[test]
 fn the_wait_doubles_and_is_halved_by_good_health() {
-    let mut site = Site::new(&waiting(&[1, 2], 10, 40));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 10, 40));
     for (nth, want) in [(1, 10), (2, 20), (3, 40), (4, 40)] {
         fails(&mut site, 1);
         let (left, withdrawals) = wait(&site, 1).unwrap();
@@ -132,8 +128,7 @@ fn the_wait_doubles_and_is_halved_by_good_health() {
 
 #[test]
 fn nothing_waits_while_the_set_is_empty_and_one_goes_in_as_soon_as_another_leaves() {
-    let mut site = Site::new(&waiting(&[1, 2], 600, 600));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 600, 600));
     site.dies(1);
     site.dies(2);
     site.run_for(ms(5_000));
@@ -143,7 +138,7 @@ fn nothing_waits_while_the_set_is_empty_and_one_goes_in_as_soon_as_another_leave
     assert_eq!(site.published(1), [1], "the set was empty");
     site.lives(2);
     site.run_for(ms(4_000));
-    assert_eq!((site.published(1), reason(&site, 2)), (vec![1], Some(Reason::Returning)));
+    assert_eq!((site.published(1), site.reason(1, 2)), (vec![1], Some(Reason::Returning)));
     site.dies(1);
     site.run_for(ms(4_000));
     assert_eq!(site.published(1), [2]);
@@ -157,14 +152,13 @@ fn nothing_waits_while_the_set_is_empty_and_one_goes_in_as_soon_as_another_leave
 fn an_address_that_is_down_does_not_count_whatever_keeps_it_in_service() {
     let mut settings = waiting(&[1, 2], 600, 600);
     settings.services.get_mut(&service(1)).unwrap().floor = 1;
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     fails(&mut site, 1);
-    assert_eq!(reason(&site, 1), Some(Reason::Returning));
+    assert_eq!(site.reason(1, 1), Some(Reason::Returning));
     site.set_provider(0, Provider::Fails);
     site.dies(2);
     site.run_for(ms(4_000));
-    assert_eq!(reason(&site, 1), None);
+    assert_eq!(site.reason(1, 1), None);
     site.set_provider(0, Provider::Works);
     site.run_for(ms(4_000));
     assert_eq!(site.published(1), [1]);
@@ -175,8 +169,7 @@ fn an_address_that_is_down_does_not_count_whatever_keeps_it_in_service() {
 fn as_many_go_in_as_the_floor_needs_and_the_first_that_would_be_back_is_the_first() {
     let mut settings = waiting(&[1, 2, 3, 4], 600, 600);
     settings.services.get_mut(&service(1)).unwrap().floor = 2;
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     fails(&mut site, 2);
     fails(&mut site, 1);
     assert_eq!(site.published(1), [3, 4]);
@@ -203,7 +196,7 @@ fn a_wait_ends_before_standbys_are_needed_and_standbys_do_not_wait() {
     }
     site.run_until(ms(8_000));
     fails(&mut site, 1);
-    assert_eq!((site.published(1), reason(&site, 1)), (vec![2], Some(Reason::Returning)));
+    assert_eq!((site.published(1), site.reason(1, 1)), (vec![2], Some(Reason::Returning)));
     site.dies(2);
     site.run_for(ms(4_000));
     assert_eq!(site.published(1), [1], "no standby is needed");
@@ -220,8 +213,7 @@ fn a_wait_ends_before_standbys_are_needed_and_standbys_do_not_wait() {
 
 #[test]
 fn the_operator_ends_a_wait_and_is_told_if_there_is_none() {
-    let mut site = Site::new(&waiting(&[1, 2], 600, 600));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 600, 600));
     site.put_back(target(1, 1), false);
     let refused = |why| Err(DrainRefusal::NotWaiting(why));
     assert_eq!(last_answer(&site), refused("it is in service"));
@@ -237,7 +229,7 @@ fn the_operator_ends_a_wait_and_is_told_if_there_is_none() {
     site.put_back(target(1, 1), false);
     assert_eq!(last_answer(&site), Ok(()));
     site.run_for(ms(1_000));
-    assert_eq!((site.published(1), reason(&site, 1)), (vec![1, 2], None));
+    assert_eq!((site.published(1), site.reason(1, 1)), (vec![1, 2], None));
     let story = site.ledger.story(service(1));
     assert!(story.contains(&"1 no longer returning".to_owned()), "{story:?}");
     site.put_back(target(1, 1), true);
@@ -246,8 +238,7 @@ fn the_operator_ends_a_wait_and_is_told_if_there_is_none() {
 
 #[test]
 fn a_drained_target_that_stays_up_is_back_at_once_and_one_that_was_down_waits() {
-    let mut site = Site::new(&waiting(&[1, 2], 60, 600));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 60, 600));
     site.drain(target(1, 1), None, false);
     site.run_for(seconds(5));
     site.undrain(target(1, 1));
@@ -256,13 +247,13 @@ fn a_drained_target_that_stays_up_is_back_at_once_and_one_that_was_down_waits() 
     site.drain(target(1, 1), None, false);
     site.run_for(seconds(5));
     fails(&mut site, 1);
-    assert_eq!((site.published(1), reason(&site, 1)), (vec![2], Some(Reason::Drained)));
+    assert_eq!((site.published(1), site.reason(1, 1)), (vec![2], Some(Reason::Drained)));
     site.put_back(target(1, 1), false);
     let drained = "it is drained; goavail undrain --now gives it back and puts it back at once";
     assert_eq!(last_answer(&site), Err(DrainRefusal::NotWaiting(drained)));
     site.undrain(target(1, 1));
     site.run_for(ms(1_000));
-    assert_eq!(reason(&site, 1), Some(Reason::Returning));
+    assert_eq!(site.reason(1, 1), Some(Reason::Returning));
     let (left, withdrawals) = wait(&site, 1).unwrap();
     assert!((50..60).contains(&left) && withdrawals == 0, "a drain is none: {left}");
     site.put_back(target(1, 1), true);
@@ -280,8 +271,7 @@ fn a_drained_target_that_stays_up_is_back_at_once_and_one_that_was_down_waits() 
 #[test]
 fn a_reload_ends_the_waits_and_keeps_the_penalties() {
     let settings = waiting(&[1, 2, 3], 60, 600);
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     fails(&mut site, 1);
     site.dies(3);
     site.run_for(ms(4_000));
@@ -320,10 +310,9 @@ fn a_target_that_moves_to_another_service_or_is_named_again_does_not_wait() {
     for its in moved.services.values_mut() {
         its.returns = between(600, 600);
     }
-    let mut site = Site::new(&both);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&both);
     fails(&mut site, 1);
-    assert_eq!(reason(&site, 1), Some(Reason::Returning));
+    assert_eq!(site.reason(1, 1), Some(Reason::Returning));
     site.reload(moved);
     site.run_for(ms(8_000));
     assert_eq!((site.published(1), site.published(2)), (vec![2], vec![1, 3]));
@@ -336,14 +325,13 @@ fn a_target_that_moves_to_another_service_or_is_named_again_does_not_wait() {
 
 #[test]
 fn a_target_without_evidence_waits_anew() {
-    let mut site = Site::new(&waiting(&[1, 2], 60, 60));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 60, 60));
     fails(&mut site, 1);
     site.run_for(seconds(30));
     site.unreachable.insert(ip(1));
     site.run_for(seconds(20));
     assert!(site.engine.target_view(target(1, 1)).unwrap().unknown);
-    assert_eq!(reason(&site, 1), None);
+    assert_eq!(site.reason(1, 1), None);
     site.unreachable.clear();
     site.run_for(ms(3_000));
     assert!(wait(&site, 1).unwrap().0 >= 55, "it is not known to have been up");
@@ -353,16 +341,15 @@ fn a_target_without_evidence_waits_anew() {
 
 #[test]
 fn a_provider_that_never_carried_out_the_withdrawal_keeps_the_target_in_dns() {
-    let mut site = Site::new(&waiting(&[1, 2], 60, 60));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 60, 60));
     site.set_provider(0, Provider::Fails);
     fails(&mut site, 1);
-    assert_eq!(reason(&site, 1), Some(Reason::Returning));
+    assert_eq!(site.reason(1, 1), Some(Reason::Returning));
     site.set_provider(0, Provider::Works);
     site.run_for(seconds(10));
     assert_eq!(site.published(1), [1, 2], "it is up, so the withdrawal no longer stands");
     site.run_for(seconds(60));
-    assert_eq!((site.published(1), reason(&site, 1)), (vec![1, 2], None));
+    assert_eq!((site.published(1), site.reason(1, 1)), (vec![1, 2], None));
 }
 
 #[test]
@@ -372,7 +359,7 @@ fn a_rehearsal_is_over_once_the_target_has_waited() {
     let mut site = Site::rehearsing(&settings, &rehearsed);
     site.run_until(seconds(20));
     let over = "1 rehearsal Over".to_owned();
-    assert_eq!(reason(&site, 1), Some(Reason::Returning));
+    assert_eq!(site.reason(1, 1), Some(Reason::Returning));
     assert!(!site.ledger.story(service(1)).contains(&over), "it waits");
     site.run_for(seconds(30));
     assert!(site.ledger.story(service(1)).contains(&over));

@@ -9,7 +9,7 @@ use super::ledger::Ledger;
 use super::zones::{FakeZone, Provider};
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, DnsReport, Drain, DrainCommand, DrainStep, Event, Fact, Order, ProbeRequest,
+    Action, DnsReport, Drain, DrainCommand, DrainStep, Event, Fact, Order, ProbeRequest, Reason,
 };
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::moment::Moment;
@@ -114,6 +114,13 @@ impl Site {
     /// Creates a site in which every target answers and is in its zone.
     pub(super) fn new(settings: &Settings) -> Self {
         Self::rehearsing(settings, &BTreeSet::new())
+    }
+
+    /// Creates a site and lets it run until every target is confirmed.
+    pub(super) fn started(settings: &Settings) -> Self {
+        let mut site = Self::new(settings);
+        site.run_until(ms(8_000));
+        site
     }
 
     /// Creates a site with confirmed targets, of which nothing was written down yet.
@@ -354,6 +361,11 @@ impl Site {
         let zone = self.zones.get(&its.zone);
         let set = zone.and_then(|zone| zone.records.sets.get(&key));
         set.into_iter().flatten().copied().collect()
+    }
+
+    /// Returns the reason of a target of a service.
+    pub(super) fn reason(&self, number: usize, last: u8) -> Option<Reason> {
+        self.engine.target_view(target(number, last)).unwrap().reason
     }
 
     /// Returns the health of a target.

@@ -1,7 +1,7 @@
 //! The end of a mass death: those that `max_out` or the floor kept.
 
 use super::super::site::{Site, service};
-use super::{held, site, with_limit};
+use super::{held, with_limit};
 use crate::engine::event::Fact;
 use crate::engine::tests::cluster::chance::Chance;
 use crate::engine::tests::world::ms;
@@ -20,7 +20,7 @@ fn withdrawals(site: &Site) -> usize {
 fn those_that_were_held_do_not_go_when_a_wrong_mass_death_ends() {
     for seed in 0..50 {
         let mut chance = Chance::new(seed);
-        let mut site = site(&with_limit(4, 2, 0));
+        let mut site = Site::started(&with_limit(4, 2, 0));
         site.run_for(chance.between(0, 2_000));
         (1..=4).for_each(|number| site.dies(number));
         site.run_for(ms(8_000) + chance.between(0, 2_000));
@@ -37,7 +37,7 @@ fn the_one_that_the_floor_kept_does_not_go_when_a_wrong_mass_death_ends() {
         let mut chance = Chance::new(seed);
         let mut settings = with_limit(2, 2, 1);
         settings.services.get_mut(&service(1)).unwrap().max_out = None;
-        let mut site = site(&settings);
+        let mut site = Site::started(&settings);
         site.run_for(chance.between(0, 2_000));
         (1..=2).for_each(|number| site.dies(number));
         site.run_for(ms(8_000) + chance.between(0, 20_000));
@@ -54,7 +54,7 @@ fn one_that_the_floor_kept_and_that_only_answers_now_and_then_goes_once_there_is
         let mut chance = Chance::new(seed);
         let mut settings = with_limit(2, 2, 1);
         settings.services.get_mut(&service(1)).unwrap().max_out = None;
-        let mut site = site(&settings);
+        let mut site = Site::started(&settings);
         (1..=2).for_each(|number| site.dies(number));
         site.run_for(ms(8_000) + chance.between(0, 2_000));
         let kept = site.published(1)[0];
@@ -72,7 +72,7 @@ fn one_that_the_floor_kept_and_that_only_answers_now_and_then_goes_once_there_is
 fn one_that_was_held_and_only_answers_now_and_then_goes_once_there_is_room() {
     for seed in 0..50 {
         let mut chance = Chance::new(seed);
-        let mut site = site(&with_limit(4, 2, 0));
+        let mut site = Site::started(&with_limit(4, 2, 0));
         (1..=3).for_each(|number| site.dies(number));
         site.run_for(ms(8_000) + chance.between(0, 2_000));
         let (kept, others) = (held(&site)[0], site.published(1));

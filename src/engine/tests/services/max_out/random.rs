@@ -44,7 +44,7 @@ fn never_more_than_the_limit_is_out_and_the_end_is_right() {
     for seed in seeds {
         let mut chance = Chance::new(seed);
         let (limit, floor) = (1 + chance.below(4), chance.below(3));
-        let mut site = site(&with_limit(COUNT, limit, floor));
+        let mut site = Site::started(&with_limit(COUNT, limit, floor));
         let mut before = out(&site);
         for _ in 0..40 {
             stir(&mut site, &mut chance);

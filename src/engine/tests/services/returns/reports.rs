@@ -6,8 +6,7 @@ use crate::engine::settings::StandbySettings;
 /// keepalived #80 and #82: after a power loss of all machines the outage was longer by the delay.
 #[test]
 fn after_a_power_loss_the_first_machine_is_back_at_once() {
-    let mut site = Site::new(&waiting(&[1, 2, 3], 600, 600));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2, 3], 600, 600));
     for number in [1, 2, 3] {
         site.dies(number);
     }
@@ -26,13 +25,12 @@ fn after_a_power_loss_the_first_machine_is_back_at_once() {
 #[test]
 fn a_reload_delays_nothing_that_is_in_service() {
     let settings = waiting(&[1, 2], 600, 600);
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     let before = site.ledger.orders.len();
     for _ in 0..3 {
         site.reload(settings.clone());
         site.run_for(ms(3_000));
-        assert_eq!((site.published(1), reason(&site, 1)), (vec![1, 2], None));
+        assert_eq!((site.published(1), site.reason(1, 1)), (vec![1, 2], None));
     }
     let ordered = &site.ledger.orders[before..];
     assert!(ordered.iter().all(|(_, it)| it.desired.values().all(|it| *it == Desired::Serve)));
@@ -41,8 +39,7 @@ fn a_reload_delays_nothing_that_is_in_service() {
 /// keepalived #296 and #346: the delay was ignored on the way back from a fault.
 #[test]
 fn a_target_that_comes_back_from_a_fault_waits_all_the_same() {
-    let mut site = Site::new(&waiting(&[1, 2], 60, 60));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 60, 60));
     site.dies(1);
     site.run_for(ms(4_000));
     site.unreachable.insert(ip(1));
@@ -50,7 +47,7 @@ fn a_target_that_comes_back_from_a_fault_waits_all_the_same() {
     site.lives(1);
     site.unreachable.clear();
     site.run_for(ms(4_000));
-    assert_eq!((site.published(1), reason(&site, 1)), (vec![2], Some(Reason::Returning)));
+    assert_eq!((site.published(1), site.reason(1, 1)), (vec![2], Some(Reason::Returning)));
     site.run_for(seconds(60));
     assert_eq!(site.published(1), [1, 2]);
 }
@@ -62,13 +59,12 @@ fn a_reload_that_takes_the_delay_out_of_the_file_ends_the_wait() {
     let mut without = settings.clone();
     without.services.get_mut(&service(1)).unwrap().returns = ReturnSettings::default();
     for after in [settings.clone(), without] {
-        let mut site = Site::new(&settings);
-        site.run_until(ms(8_000));
+        let mut site = Site::started(&settings);
         fails(&mut site, 1);
-        assert_eq!(reason(&site, 1), Some(Reason::Returning));
+        assert_eq!(site.reason(1, 1), Some(Reason::Returning));
         site.reload(after);
         site.run_for(ms(2_000));
-        assert_eq!((site.published(1), reason(&site, 1)), (vec![1, 2], None));
+        assert_eq!((site.published(1), site.reason(1, 1)), (vec![1, 2], None));
     }
 }
 
@@ -76,8 +72,7 @@ fn a_reload_that_takes_the_delay_out_of_the_file_ends_the_wait() {
 /// Envoy #37602: it went on counting beyond the maximum, so that it took the longer to come down.
 #[test]
 fn a_penalty_at_its_maximum_comes_down_however_often_it_was_reached() {
-    let mut site = Site::new(&waiting(&[1, 2], 10, 40));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 10, 40));
     for _ in 0..8 {
         fails(&mut site, 1);
         site.put_back(target(1, 1), false);
@@ -93,8 +88,7 @@ fn a_penalty_at_its_maximum_comes_down_however_often_it_was_reached() {
 /// grow from one ejection to the next.
 #[test]
 fn a_penalty_does_not_come_down_in_a_wait_or_without_evidence() {
-    let mut site = Site::new(&waiting(&[1, 2], 10, 40));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 10, 40));
     for _ in 0..2 {
         fails(&mut site, 1);
         site.put_back(target(1, 1), false);
@@ -110,8 +104,7 @@ fn a_penalty_does_not_come_down_in_a_wait_or_without_evidence() {
 /// HAProxy #2424: a server that was made ready after its maintenance got no requests.
 #[test]
 fn a_machine_that_was_rebooted_under_a_drain_is_back_after_its_wait() {
-    let mut site = Site::new(&waiting(&[1, 2], 30, 30));
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&waiting(&[1, 2], 30, 30));
     site.drain(target(1, 1), None, false);
     site.run_for(ms(1_000));
     fails(&mut site, 1);
@@ -127,8 +120,7 @@ fn a_standby_leaves_while_primaries_wait_only_if_enough_others_are_back() {
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.floor = 1;
     its.standby = StandbySettings { tiers: [(ip(9), 1)].into(), last_resort: None, below: 2 };
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     assert_eq!(site.published(1), [1, 2, 3]);
     for number in [1, 2, 3] {
         site.dies(number);
@@ -140,7 +132,7 @@ fn a_standby_leaves_while_primaries_wait_only_if_enough_others_are_back() {
         site.run_for(ms(4_000));
     }
     assert_eq!(site.published(1), [1, 2], "two are enough, the third waits, the standby is out");
-    assert_eq!(reason(&site, 3), Some(Reason::Returning));
+    assert_eq!(site.reason(1, 3), Some(Reason::Returning));
     site.run_for(seconds(60));
     assert_eq!(site.published(1), [1, 2, 3]);
     site.assert_sound("standbys and waits");
@@ -153,8 +145,7 @@ fn a_set_of_one_family_is_short_by_itself() {
     let mut settings = waiting(&[1, 2], 600, 600);
     let its = settings.services.get_mut(&service(1)).unwrap();
     its.targets = [ip(1), ip(2), six].into();
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     let at = crate::engine::ids::TargetRef { service: service(1), address: six };
     site.dead.insert(crate::engine::types::Endpoint::echo(six));
     site.run_for(ms(4_000));
@@ -163,7 +154,7 @@ fn a_set_of_one_family_is_short_by_itself() {
     site.run_for(ms(4_000));
     assert!(site.engine.target_view(at).unwrap().in_service, "it is the only one of its family");
     fails(&mut site, 1);
-    assert_eq!(reason(&site, 1), Some(Reason::Returning), "the other family does not help");
+    assert_eq!(site.reason(1, 1), Some(Reason::Returning), "the other family does not help");
     site.run_for(ms(4_000));
     assert_eq!(site.published(1), [2]);
 }
@@ -174,16 +165,15 @@ fn a_target_with_several_checks_waits_once_all_are_up() {
     use crate::engine::tests::services::site::{set_checks, tcp};
     let mut settings = waiting(&[1, 2], 30, 30);
     set_checks(settings.services.get_mut(&service(1)).unwrap(), &[icmp(), tcp(80)], 2);
-    let mut site = Site::new(&settings);
-    site.run_until(ms(8_000));
+    let mut site = Site::started(&settings);
     site.port_dies(1, 80);
     site.run_for(ms(4_000));
     assert_eq!(site.published(1), [2]);
     site.run_for(seconds(60));
-    assert_eq!(reason(&site, 1), None, "one check is down");
+    assert_eq!(site.reason(1, 1), None, "one check is down");
     site.lives(1);
     site.run_for(ms(4_000));
-    assert_eq!(reason(&site, 1), Some(Reason::Returning));
+    assert_eq!(site.reason(1, 1), Some(Reason::Returning));
     site.run_for(seconds(30));
     assert_eq!(site.published(1), [1, 2]);
 }
