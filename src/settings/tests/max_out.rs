@@ -24,9 +24,18 @@ fn old_form(top: &str, addresses: &[&str]) -> Config {
     read_text(&format!("{top}\n{ONE}ip_addresses = {addresses:?}\n")).unwrap()
 }
 
+/// Envoy #3263, #26877 and #27066: one more went than the share allows. Envoy #34666: in a small cluster
+/// none went. Kubernetes apimachinery #100 and Knative #9138: the number was rounded up.
 #[test]
 fn a_share_is_rounded_down_to_a_number_of_addresses_but_at_least_one() {
     let rows = [
+        ("10%", 3, Some(1)),
+        ("67%", 3, Some(2)),
+        ("66%", 3, Some(1)),
+        ("40%", 3, Some(1)),
+        ("20%", 1, None),
+        ("20%", 8, Some(1)),
+        ("40%", 6, Some(2)),
         ("100%", 4, None),
         ("100.0 %", 4, None),
         ("50%", 4, Some(2)),

@@ -2,6 +2,7 @@
 
 mod ending;
 mod random;
+mod reports;
 
 use std::collections::BTreeSet;
 
