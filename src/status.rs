@@ -26,7 +26,6 @@ pub(crate) mod model;
 mod page;
 mod probes;
 mod reader;
-mod reason;
 mod recent;
 mod rendering;
 mod row;

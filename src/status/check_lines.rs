@@ -68,12 +68,12 @@ pub(super) fn summary(target: &Target) -> Vec<String> {
     if target.checks.is_empty() {
         return lines;
     }
-    if target.reason == Some(Reason::Alike) {
+    if target.known_reason() == Some(Reason::Alike) {
         lines.push(ALIKE.to_owned());
     }
     let failed: Vec<String> = target.failed.iter().map(ToString::to_string).collect();
     let failed = failed.join("; ");
-    match target.reason {
+    match target.known_reason() {
         Some(Reason::Asked) if failed.is_empty() => {
             lines.push("it asks to be taken out".to_owned());
         }
@@ -167,9 +167,9 @@ mod tests {
         target.checks = vec![check(Health::Down, (Outcome::Loss, 3))];
         let web = "web: connect 0.4 ms, then 503 (wanted 200-299)";
         assert_eq!(summary(&target), [format!("went down by {web}")]);
-        target.reason = Some(Reason::Asked);
+        target.reason = Some(Reason::Asked.into());
         assert_eq!(summary(&target), [format!("it asks to be taken out: {web}")]);
-        target.reason = Some(Reason::Alike);
+        target.reason = Some(Reason::Alike.into());
         assert_eq!(summary(&target), [ALIKE.to_owned(), format!("went down by {web}")]);
         (target.reason, target.failed) = (None, vec![]);
         assert_eq!(summary(&target), [""; 0]);

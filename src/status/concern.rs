@@ -125,8 +125,8 @@ pub(super) fn by_service(status: &Status) -> Vec<ServiceGroup<'_>> {
 /// Returns whether the target is in service, or the reason why not, in at most 15 characters.
 pub(super) fn service(target: &Target) -> String {
     let (present, missing) = presence(target);
-    match (target.in_service, target.reason) {
-        (_, reason) if target.drained.is_some() && reason != Some(Reason::Floor) => {
+    match (target.in_service, &target.reason) {
+        _ if target.drained.is_some() && target.known_reason() != Some(Reason::Floor) => {
             "no: drained".to_owned()
         }
         (false, None) if target.standby.is_some() && present == 0 => "standby".to_owned(),
@@ -206,7 +206,7 @@ mod tests {
                 "down, peers do not agree, zone not read",
                 Target {
                     in_service: true,
-                    reason: Some(Reason::NoQuorum),
+                    reason: Some(Reason::NoQuorum.into()),
                     records: Vec::new(),
                     ..down.clone()
                 },
@@ -220,7 +220,7 @@ mod tests {
             (
                 "down and drained, zone not read",
                 Target {
-                    reason: Some(Reason::Drained),
+                    reason: Some(Reason::Drained.into()),
                     drained: Some(Drained { until: None, reason: None, forced: false }),
                     records: Vec::new(),
                     ..down.clone()
@@ -245,7 +245,7 @@ mod tests {
         let base = sample::target("192.0.2.10");
         let drained = Some(Drained { until: None, reason: None, forced: false });
         for (reason, want) in [(Reason::Floor, "kept: floor"), (Reason::Drained, "no: drained")] {
-            let (drained, reason) = (drained.clone(), Some(reason));
+            let (drained, reason) = (drained.clone(), Some(reason.into()));
             let target = Target { in_service: false, drained, reason, ..base.clone() };
             assert_eq!(service(&target), want);
             assert_eq!(Concern::of(&target), Concern::HeldOut);
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(service(&target), "yes");
         for reason in Reason::ALL {
             for (in_service, present) in [(true, true), (false, true), (false, false)] {
-                target.reason = Some(reason);
+                target.reason = Some(reason.into());
                 target.in_service = in_service;
                 target.records[0].present = Some(present);
                 let text = service(&target);

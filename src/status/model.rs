@@ -6,6 +6,7 @@
 mod checks;
 mod drains;
 mod limits;
+mod reason;
 mod returning;
 mod standby;
 
@@ -20,6 +21,7 @@ pub use crate::engine::event::Reason;
 pub use checks::{CheckFailure, CheckStatus, CountedMode, PhaseTimes};
 pub use drains::{Drained, WaitingDrain};
 pub(crate) use limits::{Canary, Limits};
+pub(crate) use reason::StatedReason;
 pub use returning::Returning;
 pub use standby::Standby;
 
@@ -167,8 +169,8 @@ pub struct Target {
     /// The verdict: whether the target's records belong in the zone.
     pub in_service: bool,
     /// The reason why a change that its health calls for is not made; `None` if there is none.
-    #[serde(default, with = "super::reason")]
-    pub reason: Option<Reason>,
+    #[serde(default)]
+    pub reason: Option<StatedReason>,
     /// The newest outcomes in a row that are alike; a count of 0 before the first.
     pub streak: Streak,
     /// The round-trip time of the newest reply, in milliseconds; `None` before the first.
@@ -243,12 +245,17 @@ impl Status {
 }
 
 impl Target {
+    /// Returns the reason, if there is one and this version knows it.
+    pub fn known_reason(&self) -> Option<Reason> {
+        self.reason.as_ref()?.known()
+    }
+
     /// Whether clients may be sent to the target, so that `GET /verdict/<ip>` returns 200.
     ///
     /// A record kept by the floor or by dry-run does not make a dead target alive: the verdict stands
     /// although it was not carried out. A standby that is up could serve, needed or not.
     pub fn serves(&self) -> bool {
-        let kept = match self.reason {
+        let kept = match self.known_reason() {
             Some(Reason::Floor | Reason::Drained) => true,
             Some(Reason::DryRun) => self.health == Health::Down,
             _ => false,

@@ -103,7 +103,7 @@ pub(crate) fn status() -> Status {
     let down = Target {
         health: Health::Down,
         in_service: false,
-        reason: Some(Reason::Floor),
+        reason: Some(Reason::Floor.into()),
         streak: Streak { outcome: Outcome::Loss, count: 44 },
         loss_1m: Some(1.0),
         since: time(3_500),
@@ -112,7 +112,7 @@ pub(crate) fn status() -> Status {
     };
     let drained = Target {
         in_service: false,
-        reason: Some(Reason::Drained),
+        reason: Some(Reason::Drained.into()),
         drained: Some(Drained {
             until: Some(time(7_200)),
             reason: Some("<script>alert(1)</script>".into()),

@@ -19,7 +19,7 @@ use super::control::{
     OperatorCommand, UndrainRequest,
 };
 use super::metrics::{MetricsFormat, encode};
-use super::model::{Health, MAX_SILENCE, Reason, Status, Target};
+use super::model::{Health, MAX_SILENCE, Reason, StatedReason, Status, Target};
 use super::page;
 use super::reader::Reader;
 use crate::text::{json, json_into};
@@ -182,13 +182,13 @@ fn verdict_line(target: &Target) -> String {
         (true, Health::AssumedUp) => "assumed_up",
         (true, _) => "up",
     };
-    let reason = match (target.reason, target.health) {
+    let reason = match (&target.reason, target.health) {
         (None, Health::Up | Health::AssumedUp) if let Some(standby) = &target.standby => {
             let state = if target.in_service { "in service" } else { "standby" };
             return format!("{word} {state}: {}\n", standby.why);
         }
         (_, Health::Unknown) if !out_by_hand => "unknown",
-        (Some(Reason::Drained), _) if out_by_hand => "",
+        (Some(StatedReason::Known(Reason::Drained)), _) if out_by_hand => "",
         (Some(reason), _) => reason.as_label(),
         (_, Health::Down) if target.serves() => "verdict pending",
         _ => "",

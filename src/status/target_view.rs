@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use super::checks::{TargetChecks, milliseconds};
 use super::input::ReceivedVote;
 use super::model::{
-    CheckFailure, CheckStatus, Drained, Health, Limits, Reason, RecordPresence, Returning, Standby,
-    Status, Streak, Target, Time, Vote,
+    CheckFailure, CheckStatus, Drained, Health, Limits, RecordPresence, Returning, Standby,
+    StatedReason, Status, Streak, Target, Time, Vote,
 };
 use super::row::{ServiceRows, TargetRow};
 use super::snapshot::Snapshot;
@@ -22,8 +22,7 @@ pub(super) struct TargetEntry<'a> {
     service: &'a str,
     health: Health,
     in_service: bool,
-    #[serde(serialize_with = "super::reason::serialize")]
-    reason: Option<Reason>,
+    reason: Option<StatedReason>,
     streak: Streak,
     last_rtt_ms: Option<f64>,
     loss_1m: Option<f64>,
@@ -54,7 +53,7 @@ impl TargetEntry<'_> {
             address: self.address,
             health: self.health,
             in_service: self.in_service,
-            reason: self.reason,
+            reason: self.reason.clone(),
             streak: self.streak,
             last_rtt_ms: self.last_rtt_ms,
             loss_1m: self.loss_1m,
@@ -200,7 +199,7 @@ impl Snapshot {
             address: row.address,
             health: row.health,
             in_service: row.in_service,
-            reason: row.reason,
+            reason: row.reason.map(StatedReason::Known),
             streak: probe.streak,
             last_rtt_ms: probe.last_rtt.map(milliseconds),
             loss_1m: probe.loss_1m.map(|loss| (loss * 10_000.0).round() / 10_000.0),

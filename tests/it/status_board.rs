@@ -68,7 +68,7 @@ fn the_status_holds_the_facts_of_the_board() {
     let status = board.reader().snapshot().status();
     let at = |target: &str| status.targets.iter().find(|seen| seen.address == ip(target)).unwrap();
     let dead = at("198.51.100.13");
-    assert_eq!((dead.health, dead.in_service, dead.reason), (Health::Down, false, None));
+    assert_eq!((dead.health, dead.in_service, dead.known_reason()), (Health::Down, false, None));
     assert_eq!(dead.since.to_string(), "2026-11-22T03:49:46.000Z");
     assert_eq!(dead.last_reply_at.unwrap().to_string(), "2026-11-22T03:49:38.000Z");
     assert!((dead.loss_1m.unwrap() - 1.0).abs() < 1e-9);
@@ -77,7 +77,7 @@ fn the_status_holds_the_facts_of_the_board() {
     assert_eq!(dead.votes[0].peer, "192.0.2.81:8080");
     assert!((dead.votes[0].age_s - 4.0).abs() < 1e-9);
     let kept = at("198.51.100.17");
-    assert_eq!(kept.reason, Some(Reason::Floor));
+    assert_eq!(kept.known_reason(), Some(Reason::Floor));
     assert!(kept.records.iter().all(|record| record.present == Some(true)));
     let v6 = at("2001:db8:51:100::15");
     assert!(v6.records.iter().all(|record| record.r#type == "AAAA"));

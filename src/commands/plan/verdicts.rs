@@ -56,7 +56,7 @@ pub(super) enum Why {
     Returning,
     /// Left as it is: not confirmed since the agent's start.
     AssumedUp,
-    /// Left as it is: its health is unknown.
+    /// Left as it is: its health is unknown, or its reason is one of a newer agent.
     Unknown,
     /// Left as it is: its health has changed, and the verdict follows.
     Pending,
@@ -108,9 +108,11 @@ impl Why {
     /// Returns the reason behind the agent's verdict on `target`. As in the engine, a verdict counts
     /// unless a guard prevents it.
     fn of(target: &Target) -> Self {
-        match (target.reason, target.health, target.in_service) {
+        match (target.known_reason(), target.health, target.in_service) {
             _ if target.drained.as_ref().is_some_and(|it| it.forced) => Self::DrainedByForce,
             _ if target.drained.is_some() => Self::Drained,
+            // It may say that the verdict is not carried out.
+            (None, ..) if target.reason.is_some() => Self::Unknown,
             (Some(Reason::Isolated), ..) => Self::Isolated,
             (Some(Reason::NoQuorum), ..) => Self::NoQuorum,
             (Some(Reason::Contested), ..) => Self::Contested,
@@ -274,6 +276,8 @@ pub(super) mod tests {
             ("down as too many others", ("down", true, Some("max_out"), false), "max_out", None),
             ("back, not for long", ("up", false, Some("returning"), false), "returning", None),
             ("it asked", ("down", false, Some("asked"), false), "asked", Some(Withdraw)),
+            ("a newer agent says why", ("up", false, Some("overload"), false), "unknown", None),
+            ("the same, down", ("down", false, Some("overload"), false), "unknown", None),
             ("down, verdict to come", ("down", true, None, false), "pending", None),
         ];
         for (name, (health, in_service, reason, drained), word, state) in cases {

@@ -62,7 +62,7 @@ mod tests {
     fn a_target_that_waits_is_held_back_and_serves_nobody() {
         let mut target = sample::target("192.0.2.10");
         target.records[0].present = Some(false);
-        let reason = Some(Reason::Returning);
+        let reason = Some(Reason::Returning.into());
         let target = Target { health: Health::Up, in_service: false, reason, ..target };
         assert_eq!(Concern::of(&target), Concern::HeldOut);
         assert_eq!((service(&target).as_str(), target.serves()), ("no: returning", false));

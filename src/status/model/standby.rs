@@ -51,6 +51,7 @@ mod tests {
         let mut target = sample::target("192.0.2.9");
         target.records[0].present = Some(there);
         let standby = Some(Standby { tier: 1, why, last_resort: false });
+        let reason = reason.map(Into::into);
         Target { health, in_service, reason, standby, ..target }
     }
 

@@ -217,7 +217,7 @@ fn ballots(target: &Target) -> String {
 
 /// Returns the reason why a change that its health calls for is not made, in a sentence.
 fn explanation(target: &Target, now: Time) -> String {
-    let words = match (&target.drained, target.reason) {
+    let words = match (&target.drained, target.known_reason()) {
         (Some(drained), Some(Reason::Floor)) => {
             format!("{}; {}", drain(drained, now), sentence(Reason::Floor))
         }

@@ -58,7 +58,7 @@ fn a_thousand_targets_with_the_longest_of_everything_fit_a_hundred_columns() {
             let mut target =
                 sample::target(&format!("2001:db8:1234:5678:9abc:def0:1234:{:x}", 0x1000 + n));
             target.health = [Health::Up, Health::Down, Health::AssumedUp][n as usize % 3];
-            target.reason = Some(Reason::ALL[n as usize % 6]);
+            target.reason = Some(Reason::ALL[n as usize % 6].into());
             target.in_service = n % 2 == 0;
             target.since = sample::time(0);
             target.loss_1m = Some(0.0004);

@@ -84,7 +84,9 @@ fn a_target_that_one_agent_alone_does_not_reach_stays() {
             let line = first(&mut agents[0], &refused);
             assert!(line.has(&["0 of 1 peers agree: none"]), "{line:?}");
         }
-        harness.until_status(0, |status| shown(status, v4(1)).reason == Some(Reason::NoQuorum));
+        harness.until_status(0, |status| {
+            shown(status, v4(1)).known_reason() == Some(Reason::NoQuorum)
+        });
         harness.mend(Place::Agent(0), Place::World);
         for target in targets {
             first(&mut agents[0], &["no longer refused", &about(target)]);
@@ -108,7 +110,7 @@ fn a_target_on_which_two_groups_of_agents_differ_is_contested_and_stays() {
         }
         for index in 0..2 {
             let contested = Some(Reason::Contested);
-            harness.until_status(index, |status| shown(status, v4(1)).reason == contested);
+            harness.until_status(index, |status| shown(status, v4(1)).known_reason() == contested);
         }
         for agent in blind {
             harness.mend(agent, Place::World);
@@ -141,7 +143,7 @@ fn two_agents_that_take_out_the_last_two_at_once_put_one_back() {
                 let kept = |&&target: &&IpAddr| {
                     let shown = shown(status, target);
                     let present = shown.records[0].present;
-                    present == Some(true) && shown.reason == Some(Reason::Floor)
+                    present == Some(true) && shown.known_reason() == Some(Reason::Floor)
                 };
                 let gone =
                     |&&target: &&IpAddr| shown(status, target).records[0].present == Some(false);
