@@ -89,7 +89,7 @@ fn headline(status: &Status) -> (String, &'static str) {
     if down > 0 && in_dns > 0 {
         (format!("{down} of {all} down, {in_dns} still in DNS"), "bad")
     } else if down > 0 {
-        (format!("{down} of {all} down, out of DNS"), "bad")
+        (format!("{down} of {all} down, {}", targets::out_of_dns(status)), "bad")
     } else if status.agent.isolated {
         ("This agent is isolated".to_owned(), "bad")
     } else if held > 0 {
@@ -146,7 +146,9 @@ fn banners(out: &mut String, status: &Status) {
         banner(out, "bad", &format!("<b>Isolated:</b> {}, so {so}", text(cause)));
     }
     if status.agent.dry_run {
-        banner(out, "warn", "<b>Dry run.</b> Nothing is written at the provider.");
+        let shown = "the records are shown as they would be.";
+        let words = format!("<b>Dry run.</b> Nothing is written at the provider; {shown}");
+        banner(out, "warn", &words);
     }
     for failure in &status.failing {
         banner(out, "bad", &format!("<b>Failing now.</b> {}", failed(failure, status.at)));
@@ -344,6 +346,25 @@ mod tests {
         status.agent.isolation_cause = Some("this machine can ask none of its targets".into());
         let banner = "<b>Isolated:</b> this machine can ask none of its targets, so losses";
         assert!(rendered(&status).contains(banner));
+    }
+
+    #[test]
+    fn in_dry_run_a_dead_target_would_be_out_of_dns() {
+        let mut status = sample::status();
+        let mut dead = sample::target("192.0.2.10");
+        (dead.health, dead.in_service) = (Health::Down, false);
+        dead.records[0].present = Some(false);
+        status.targets = vec![dead];
+        for (dry_run, title, heading) in [
+            (false, "1 of 1 down, out of DNS", ">Down, out of DNS <"),
+            (true, "1 of 1 down, would be out of DNS", ">Down, would be out of DNS <"),
+        ] {
+            status.agent.dry_run = dry_run;
+            assert_eq!(headline(&status), (title.to_owned(), "bad"));
+            let page = rendered(&status);
+            assert!(page.contains(heading), "{page}");
+            assert_eq!(page.contains("the records are shown as they would be"), dry_run, "{page}");
+        }
     }
 
     #[test]

@@ -61,7 +61,9 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
         lines.push(paint.red(&clip(&format!("ISOLATED: {cause}, so nothing is withdrawn"))));
     }
     if agent.dry_run {
-        lines.push(paint.yellow("DRY RUN: nothing is written at the provider"));
+        let words =
+            "DRY RUN: nothing is written at the provider; records are shown as they would be";
+        lines.push(paint.yellow(words));
     }
     if !agent.guards_off.is_empty() {
         lines.push(clip(&format!("guards off: {}", agent.guards_off.join(", "))));

@@ -44,9 +44,10 @@ pub(super) fn section(out: &mut String, status: &Status, hours: Hours<'_>, shown
 fn targets(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) -> usize {
     let targets = by_concern(status);
     let shown_targets = &targets[..shown.min(targets.len())];
-    for group in shown_targets.chunk_by(|one, next| title(one.1) == title(next.1)) {
-        let heading = title(group[0].1);
-        let all = targets.iter().filter(|(_, target)| title(target) == heading).count();
+    for group in shown_targets.chunk_by(|one, next| Concern::of(one.1) == Concern::of(next.1)) {
+        let concern = Concern::of(group[0].1);
+        let all = targets.iter().filter(|(_, target)| Concern::of(target) == concern).count();
+        let heading = title(concern, status);
         let _ = writeln!(
             out,
             "<tbody>\n<tr class=\"group\"><th colspan=\"7\" scope=\"rowgroup\">{heading} \
@@ -96,17 +97,24 @@ fn mood(concern: Concern) -> &'static str {
     }
 }
 
-fn title(target: &Target) -> &'static str {
-    match Concern::of(target) {
+/// Returns the end of a sentence about dead targets that are not in DNS. In dry-run the records are as
+/// they would be.
+pub(super) fn out_of_dns(status: &Status) -> &'static str {
+    if status.agent.dry_run { "would be out of DNS" } else { "out of DNS" }
+}
+
+fn title(concern: Concern, status: &Status) -> String {
+    let words = match concern {
         Concern::DownInDns => "Down, and still in DNS",
-        Concern::Down => "Down, out of DNS",
+        Concern::Down => return format!("Down, {}", out_of_dns(status)),
         Concern::HeldOut => "Alive, but held back",
         Concern::Unknown => "Not seen",
         Concern::Losing => "Losing probes",
         Concern::Noted => "In service, with a warning",
         Concern::Assumed => "Not yet confirmed",
         Concern::Fine => "In service",
-    }
+    };
+    words.to_owned()
 }
 
 fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {

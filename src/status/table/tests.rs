@@ -12,7 +12,7 @@ fn the_table_reads_like_this() {
 eu-1  goavail 0.1.0  cluster  ip  Cloudflare example.com
 at 2026-11-22 04:00:00 UTC  running since 2026-11-22 03:00:00  configuration of 2026-11-22 03:00:00
 ISOLATED: no canary answers, so nothing is withdrawn
-DRY RUN: nothing is written at the provider
+DRY RUN: nothing is written at the provider; records are shown as they would be
 guards off: canaries
 peers: 1 of 1 alive
 drained: 2001:db8:1234:5678:9abc:def0:1234:5678 until 2026-11-22 05:00:00: <script>alert(1)</script>
