@@ -6,7 +6,7 @@ use super::{Outside, Service};
 use crate::engine::context::Context;
 use crate::engine::fact::{Fact, Reason, RehearsalStage};
 use crate::engine::ids::TargetId;
-use crate::engine::types::Health;
+use crate::engine::types::{Health, Verdict, WithdrawalCause};
 
 /// One rehearsal, from before it begins until it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,9 @@ impl Service {
         let (address, health) = (target.address, self.health_of(target, outside.health).health);
         let Some(rehearsal) = self.rehearsals.get_mut(&address) else { return };
         let verdict = &target.verdict;
-        let is_back = verdict.confirmed && verdict.reason != Some(Reason::Returning);
+        // It may still be out for its death, since the others do not see it up yet.
+        let is_out = verdict.verdict == Verdict::Withdrawn(WithdrawalCause::Down);
+        let is_back = verdict.confirmed && !is_out && verdict.reason != Some(Reason::Returning);
         let Some(stage) = rehearsal.next_stage(health, is_back) else { return };
         *rehearsal = match stage {
             RehearsalStage::Over => Rehearsal::Over,

@@ -29,6 +29,7 @@ mod processes;
 mod provider;
 pub(super) mod random;
 mod ranks;
+mod rehearsals;
 mod reloads;
 mod restarts;
 mod returns;
