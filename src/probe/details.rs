@@ -14,7 +14,8 @@ pub struct ProbeDetails {
     pub phases: PhaseDurations,
     /// The end of the certificate that the target presented last, in seconds since 1970.
     pub certificate_ends: Option<i64>,
-    /// A warning for people: the probe was answered as asked for, and yet not all is well.
+    /// A warning for people: the probe was answered as asked for, and yet not all is well. One about a
+    /// certificate stays until another one is presented.
     pub warning: Option<String>,
 }
 
@@ -53,17 +54,20 @@ impl Details {
     }
 
     /// Replaces the facts about a request at an address by those of a probe that did not come to a TLS
-    /// handshake. The end of the certificate that the target presented last stays.
+    /// handshake. The end of the certificate that the target presented last stays, and `warning` returns
+    /// the warning about it, if there is one now.
     pub fn put_without_handshake(
         &self,
         request: RequestId,
         address: IpAddr,
         phases: PhaseDurations,
+        warning: impl FnOnce(i64) -> Option<String>,
     ) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = all.entry((request, address)).or_default();
         let certificate_ends = known.certificate_ends;
-        *known = ProbeDetails { phases, certificate_ends, warning: None };
+        let warning = certificate_ends.and_then(warning);
+        *known = ProbeDetails { phases, certificate_ends, warning };
     }
 
     /// Returns the facts about a request at an address. `None` before its first probe has ended.
@@ -110,17 +114,24 @@ mod tests {
     }
 
     #[test]
-    fn a_target_that_cannot_be_connected_to_keeps_the_end_of_its_certificate_alone() {
+    fn a_target_that_cannot_be_connected_to_keeps_its_certificate_and_a_warning_about_it() {
         let (details, address) = (Details::default(), IpAddr::from([192, 0, 2, 1]));
         let known = ProbeDetails {
             phases: PhaseDurations { tls: Some(Duration::from_millis(8)), ..Default::default() },
             certificate_ends: Some(1_795_316_400),
-            warning: Some("it ends soon".to_owned()),
+            warning: Some("it ends in 2 days".to_owned()),
         };
         details.put(0.into(), address, known);
-        details.put_without_handshake(0.into(), address, PhaseDurations::default());
-        let want = ProbeDetails { certificate_ends: Some(1_795_316_400), ..Default::default() };
+        let warned = |ends| Some(format!("{ends} is tomorrow"));
+        details.put_without_handshake(0.into(), address, PhaseDurations::default(), warned);
+        let want = ProbeDetails {
+            phases: PhaseDurations::default(),
+            certificate_ends: Some(1_795_316_400),
+            warning: Some("1795316400 is tomorrow".to_owned()),
+        };
         assert_eq!(details.get(0.into(), address), Some(want));
+        details.put_without_handshake(1.into(), address, PhaseDurations::default(), warned);
+        assert_eq!(details.get(1.into(), address), Some(ProbeDetails::default()));
         let rotated = ProbeDetails { certificate_ends: Some(1_800_000_000), ..Default::default() };
         details.put(0.into(), address, rotated.clone());
         assert_eq!(details.get(0.into(), address), Some(rotated));

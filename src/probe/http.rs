@@ -91,8 +91,8 @@ impl HttpProber {
         let prepared = match self.prepared(id, settings) {
             Ok(prepared) => prepared,
             Err(reason) => {
-                let phases = PhaseDurations::default();
-                details.put_without_handshake(id, probe.endpoint.address, phases);
+                let (address, phases) = (probe.endpoint.address, PhaseDurations::default());
+                details.put_without_handshake(id, address, phases, |ends| warned(settings, ends));
                 return Answer::Fault(reason);
             }
         };
@@ -100,9 +100,11 @@ impl HttpProber {
         let mut attempt = Attempt::new(probe, &prepared, routes);
         let end = timeout_at(attempt.until, attempt.run()).await;
         let answer = attempt.answer(end.ok());
-        match attempt.target {
-            Some(_) => details.put(id, address, attempt.details()),
-            None => details.put_without_handshake(id, address, attempt.progress.phases()),
+        if attempt.target.is_some() {
+            details.put(id, address, attempt.details());
+        } else {
+            let phases = attempt.progress.phases();
+            details.put_without_handshake(id, address, phases, |ends| warned(settings, ends));
         }
         answer
     }
@@ -256,12 +258,17 @@ impl<'a> Attempt<'a> {
 
     /// Returns the facts beside the answer.
     fn details(&self) -> ProbeDetails {
-        let days = self.prepared.settings.tls.as_ref().map_or(0, |tls| tls.cert_days);
         let target = self.target.as_ref();
         let certificate_ends = target.and_then(|target| target.session.certificate_ends());
-        let warning = certificate_ends.and_then(|ends| warning(ends, UnixTime::now(), days));
+        let warning = certificate_ends.and_then(|ends| warned(&self.prepared.settings, ends));
         ProbeDetails { phases: self.progress.phases(), certificate_ends, warning }
     }
+}
+
+/// Returns the warning about a certificate that ends at `ends`, if it is near for a check.
+fn warned(settings: &HttpSettings, ends: i64) -> Option<String> {
+    let days = settings.tls.as_ref().map_or(0, |tls| tls.cert_days);
+    warning(ends, UnixTime::now(), days)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub struct CheckState {
     pub last_rtt: Option<Duration>,
     /// The reason of the newest loss in words; `None` after a reply.
     pub said: Option<String>,
-    /// The warning of the newest probe.
+    /// The warning of the newest probe, or about the certificate that the target presented last.
     pub warning: Option<String>,
     /// The end of the certificate that the target presented last, in seconds since 1970.
     pub certificate_ends: Option<i64>,

@@ -24,7 +24,8 @@ pub struct CheckStatus {
     /// The reason of the newest loss in words, with its phase. `None` after a reply, and if nothing was
     /// received.
     pub said: Option<String>,
-    /// The warning of the newest probe: it was answered as asked for, and yet not all is well.
+    /// A warning: the check was answered as asked for, and yet not all is well. One about a certificate
+    /// stays while the target cannot be connected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
     /// The end of the certificate that the target presented last.

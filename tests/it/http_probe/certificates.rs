@@ -1,6 +1,7 @@
 //! Certificates that do not hold, in plain words, and the warning before the end of one.
 
 use goavail::testing::probe::{TlsSettings, Verification};
+use tokio::runtime::Builder;
 
 use super::authority::{Authority, Days, Identity, VALID, self_signed};
 use super::scripted::TlsServer;
@@ -118,6 +119,24 @@ async fn the_end_of_a_certificate_is_a_warning_and_no_loss() {
             found => panic!("{found:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_warning_about_a_certificate_stays_while_connections_are_refused() {
+    let authority = Authority::new("Ours");
+    let identity = authority.issue(&[HOST], (-30, 1));
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = TlsServer::new(&identity);
+    let (address, _) = runtime.spawn(server.answering(OK)).await.unwrap();
+    let (prober, settings) = (Prober::new(), https(address.port(), authority.file()));
+    assert_eq!(shown(&prober.ask(address.ip(), &settings).await), "reply");
+    let warned = prober.details(address.ip(), &settings).warning;
+    assert!(warned.is_some());
+    // Its sockets are closed once this returns.
+    tokio::task::spawn_blocking(move || drop(runtime)).await.unwrap();
+    let refused = shown(&prober.ask(address.ip(), &settings).await);
+    assert!(refused.starts_with("unreachable: "), "{refused}");
+    assert_eq!(prober.details(address.ip(), &settings).warning, warned);
 }
 
 #[tokio::test]
