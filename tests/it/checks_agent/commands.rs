@@ -1,10 +1,13 @@
 //! Commands that hang, and the processes that they leave behind; and commands of an agent with exactly the privileges
 //! of the systemd unit.
 
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 use rustix::process::geteuid;
 
 use super::address;
@@ -37,27 +40,28 @@ fn config(script: &str, folder: &Path, user: Option<&str>) -> String {
     )
 }
 
-/// Returns the processes of this machine with their state, their parent and their arguments.
-fn processes() -> Vec<(char, u32, String)> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    pids.filter_map(|pid| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let arguments = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).ok()?;
-        let (_, fields) = stat.rsplit_once(") ")?;
-        let mut fields = fields.split(' ');
-        Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?, arguments))
-    })
-    .collect()
+/// Makes a pipe that is hung up once every process with its other end, `living`, has ended.
+fn living(folder: &Path) -> OwnedFd {
+    let path = folder.join("living");
+    mknodat(CWD, &path, FileType::Fifo, Mode::empty(), 0).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    open(&path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).unwrap()
 }
 
-/// Waits until no process is so.
-fn until_none(what: &str, is_so: impl Fn(&(char, u32, String)) -> bool) {
+/// Returns the number of ended children of a process that it has not reaped.
+fn defunct(parent: u32) -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let stats = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let defunct = format!("Z {parent} ");
+    stats.filter(|stat| stat.rsplit_once(") ").is_some_and(|it| it.1.starts_with(&defunct))).count()
+}
+
+fn until_all_are_reaped(parent: u32) {
     #[expect(clippy::disallowed_methods, reason = "bounds are real time")]
     let begun = std::time::Instant::now();
-    while processes().iter().any(&is_so) {
-        assert!(begun.elapsed() < PATIENT, "{what}");
-        // Nothing announces the end of somebody else's process.
+    while defunct(parent) > 0 {
+        assert!(begun.elapsed() < PATIENT, "ended commands are not reaped");
+        // Nothing announces to others that a process has reaped its children.
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
@@ -67,10 +71,11 @@ fn until_none(what: &str, is_so: impl Fn(&(char, u32, String)) -> bool) {
 #[test]
 fn a_command_that_hangs_takes_its_address_out_and_leaves_nothing() {
     let folder = open_folder();
-    let mark = format!("86399.{}", std::process::id());
-    let script = format!("[ ! -e \"$0/$1\" ] || {{ sleep {mark} & setsid sleep {mark} & wait; }}");
+    let living = living(folder.path());
+    let script =
+        "[ ! -e \"$0/$1\" ] || { exec 9>\"$0/living\"; sleep 86399 & setsid sleep 86399 & wait; }";
     let user = geteuid().is_root().then_some(NOBODY);
-    let text = config(&script, folder.path(), user);
+    let text = config(script, folder.path(), user);
     let mut agent = Setup::new(&text, Within::Here).args(["monitor"]).start();
     agent.nth(2, &["target confirmed up"]);
     let hung = address(2).to_string();
@@ -80,13 +85,10 @@ fn a_command_that_hangs_takes_its_address_out_and_leaves_nothing() {
     std::fs::remove_file(folder.path().join(&hung)).unwrap();
     agent.wait_for_words(&["would restore", &hung]);
     assert!(agent.lines_with(&["target down", &address(1).to_string()]).is_empty());
-    until_none("the command's children live on", |(_, _, arguments)| {
-        arguments.starts_with("sleep") && arguments.contains(&mark)
-    });
-    let own = agent.pid();
-    until_none("ended commands are not reaped", |(state, parent, _)| {
-        *state == 'Z' && *parent == own
-    });
+    let mut end = [PollFd::new(&living, PollFlags::empty())];
+    let ended = poll(&mut end, Some(&Timespec::try_from(PATIENT).unwrap())).unwrap();
+    assert!(ended == 1 && end[0].revents() == PollFlags::HUP, "the command's children live on");
+    until_all_are_reaped(agent.pid());
 }
 
 /// The systemd unit, as a list of keys and values; commented lines have their `#`.

@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::IpAddr;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::agent::PATIENT;
 use crate::http_probe::authority::Identity;
 use crate::lab::Namespace;
 use crate::tcp_services::loopback_addresses;
@@ -145,17 +147,18 @@ pub(super) fn haproxy(identity: &Identity) -> (Server, Vec<IpAddr>, u16) {
         );
     }
     std::fs::write(folder.path().join("haproxy.cfg"), text).unwrap();
-    let server = Server::start(
-        Command::new("setpriv"),
-        &["haproxy", "-db", "-f"],
-        (folder, "haproxy.cfg"),
-        "",
-    );
-    // It says nowhere that it listens.
-    for address in &addresses {
-        while TcpStream::connect(SocketAddr::new(*address, port)).is_err() {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
+    let notify = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&notify).unwrap();
+    systemd.set_read_timeout(Some(PATIENT)).unwrap();
+    let mut setpriv = Command::new("setpriv");
+    setpriv.env("NOTIFY_SOCKET", &notify);
+    let server = Server::start(setpriv, &["haproxy", "-Ws", "-f"], (folder, "haproxy.cfg"), "");
+    // It tells systemd, and nobody else, that it listens.
+    let mut said = String::new();
+    while !said.contains("READY=1") {
+        let mut message = [0; 256];
+        let length = systemd.recv(&mut message).expect("HAProxy listens in time");
+        said.push_str(&String::from_utf8_lossy(&message[..length]));
     }
     (server, addresses, port)
 }
