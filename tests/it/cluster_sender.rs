@@ -122,6 +122,7 @@ async fn a_late_peer_receives_the_current_votes() {
         |agent: &Agent| agent.cluster.counts().contains_key(&(Some(net.agent(1)), "failed"));
     in_time(async {
         while !failed(&agent) {
+            // Nothing announces that a counter has changed.
             sleep(Duration::from_millis(10)).await;
         }
     })

@@ -208,6 +208,7 @@ impl InMemory {
                 return Err(unavailable(what, Some(wait)));
             }
             Some(Fault::Hang) => {
+                // The hang itself, in the time of the test's clock.
                 tokio::time::sleep(GIVES_UP_AFTER).await;
                 return Err(unavailable(what, None));
             }
@@ -239,6 +240,7 @@ impl InMemory {
             None | Some(Fault::ServerError | Fault::Html | Fault::CutBefore) => {}
             Some(Fault::Throttled(wait)) => return Err(unavailable(what, Some(wait))),
             Some(Fault::Overloaded(wait)) => return Err(unconfirmed(what, Some(wait))),
+            // The hang itself, as above.
             Some(Fault::Hang) => tokio::time::sleep(GIVES_UP_AFTER).await,
             Some(Fault::HalfABody | Fault::CutAfter) => self.lock().carry_out(changes),
         }

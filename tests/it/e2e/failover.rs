@@ -30,8 +30,8 @@ fn kills(lab: &Lab, number: u32) -> Vec<Duration> {
     let mut agent = agent.args(["--no-dry-run", "monitor"]).start();
     nth(&mut agent, addresses.len(), &["target confirmed up"]);
     let kill = |(done, address): (usize, &IpAddr)| {
-        // No two waits of all agents are equally long. Each begins with the end of the kill before it,
-        // so the moment between two probes is left to chance.
+        // Not to wait for anything: no two waits of all agents are equally long, and each begins with the
+        // end of the kill before it, so the moment between two probes is left to chance.
         let place = u32::try_from(done).unwrap() * AGENTS + number;
         std::thread::sleep(Duration::from_secs(1) * place / (AGENTS * KILLS));
         let cut = lab.remove(&[*address]);

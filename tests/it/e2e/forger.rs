@@ -69,6 +69,7 @@ impl Hesitant {
                     let unreachable = unreachable(address);
                     send(&socket, agent, error(unreachable, agent, address, &request));
                 }
+                // This target exists for the delay of its answers.
                 thread::sleep(after);
                 let mut reply = request;
                 reply[0] = reply_kind(address);
