@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::random::variable;
+use super::random::seeds;
 use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::Reason;
@@ -179,54 +179,22 @@ fn agents_that_are_restarted_count_those_that_are_out() {
     });
 }
 
-/// Changes the state of the agents or of their surroundings, by chance.
-fn stir(world: &mut World, agents: usize) {
-    let agent = world.chance.below(agents);
-    let other = (agent + 1 + world.chance.below(agents - 1)) % agents;
-    let target = ip(world.chance.pick(&TARGETS));
-    match world.chance.below(10) {
-        0..3 => _ = world.net.dead.insert(target),
-        3 => _ = world.net.dead.remove(&target),
-        4 => _ = world.net.unseen.insert((agent, target)),
-        5 => _ = world.net.unseen.remove(&(agent, target)),
-        6 => world.cut_both(agent, other),
-        7 => {
-            world.net.cut.clear();
-            world.look_around();
-        }
-        8 => {
-            world.kill(agent);
-            world.start(agent);
-        }
-        _ => world.net.provider_down = !world.net.provider_down,
-    }
-}
-
 /// The number of random schedules. `GOAVAIL_SCHEDULES` plays a twentieth of that number, and
 /// `GOAVAIL_SEED` one of them with its story.
 const SCHEDULES: u64 = 2;
 
+/// Changes something by chance. Three of ten times an address dies.
+fn stir(world: &mut World) {
+    let kind = world.chance.below(10).saturating_sub(2);
+    world.stir(kind, &TARGETS);
+}
+
 #[test]
 fn by_chance_no_more_are_out_and_the_end_is_right() {
-    let count = variable("GOAVAIL_SCHEDULES").map_or(SCHEDULES, |schedules| schedules / 20);
-    let seeds = variable("GOAVAIL_SEED").map_or(0..count, |seed| seed..seed + 1);
-    for seed in seeds {
+    for seed in seeds(SCHEDULES) {
         for (kind, needed) in [(Kind::WholeSet, 1), (Kind::ByRecord, 1), (Kind::ByRecord, 2)] {
             let mut world = World::new(3, needed, &half_may_be_out(), kind, seed);
-            world.story = variable("GOAVAIL_SEED").map(|_| Vec::new());
-            world.run_until(ms(30_000));
-            let mut beyond = vec![];
-            for _ in 0..16 {
-                stir(&mut world, 3);
-                let time = world.chance.between(100, 15_000);
-                beyond.extend(world.beyond(time));
-            }
-            world.net = super::net::Net::default();
-            world.look_around();
-            beyond.extend(world.beyond(ms(200_000)));
-            if let Some(story) = &world.story {
-                eprintln!("{}", story.join("\n"));
-            }
+            let beyond = world.play_by_chance(16, stir, World::beyond);
             let label = format!("seed {seed} {kind:?} {needed}: {:?}", world.writes());
             assert_eq!(world.out(), [0; 0], "{label}");
             assert!(beyond.is_empty(), "{label}: {beyond:?}");

@@ -2,11 +2,15 @@
 //! seed and its story; `GOAVAIL_SEED=<seed>` plays it alone, `GOAVAIL_SCHEDULES=<number>` plays more
 //! or fewer.
 
+use std::ops::Range;
+use std::time::Duration;
+
+use super::net::Net;
 use super::schedule::{About, Schedule};
 use super::trace::Trace;
 use super::world::World;
 use crate::engine::settings::ReturnSettings;
-use crate::engine::tests::world::ms;
+use crate::engine::tests::world::{ip, ms};
 
 /// The number of schedules that each of the tests plays.
 const SCHEDULES: u64 = 88;
@@ -14,6 +18,63 @@ const SCHEDULES: u64 = 88;
 /// Time after the end of all failures until DNS must be right: votes have aged, deaths are
 /// believed, the longest waits for the provider and for the floor are over.
 const PATIENCE: u64 = 240_000;
+
+/// Returns the seeds of random scenes: `count` of them, or a twentieth of `GOAVAIL_SCHEDULES`, or
+/// `GOAVAIL_SEED` alone.
+pub(super) fn seeds(count: u64) -> Range<u64> {
+    let count = variable("GOAVAIL_SCHEDULES").map_or(count, |schedules| schedules / 20);
+    variable("GOAVAIL_SEED").map_or(0..count, |seed| seed..seed + 1)
+}
+
+impl World {
+    /// Changes the state of the agents or of their surroundings: one of eight kinds of change.
+    pub(super) fn stir(&mut self, kind: usize, targets: &[u8]) {
+        let agents = self.agents.len();
+        let agent = self.chance.below(agents);
+        let other = (agent + 1 + self.chance.below(agents - 1)) % agents;
+        let target = ip(self.chance.pick(targets));
+        match kind {
+            0 => _ = self.net.dead.insert(target),
+            1 => _ = self.net.dead.remove(&target),
+            2 => _ = self.net.unseen.insert((agent, target)),
+            3 => _ = self.net.unseen.remove(&(agent, target)),
+            4 => self.cut_both(agent, other),
+            5 => {
+                self.net.cut.clear();
+                self.look_around();
+            }
+            6 => {
+                self.kill(agent);
+                self.start(agent);
+            }
+            _ => self.net.provider_down = !self.net.provider_down,
+        }
+    }
+
+    /// Lets agents start, `stir` a number of times, and all trouble end. Returns all moments that `watch` returned.
+    pub(super) fn play_by_chance(
+        &mut self,
+        times: usize,
+        stir: impl Fn(&mut Self),
+        watch: impl Fn(&mut Self, Duration) -> Vec<Duration>,
+    ) -> Vec<Duration> {
+        self.story = variable("GOAVAIL_SEED").map(|_| Vec::new());
+        self.run_until(ms(30_000));
+        let mut seen = vec![];
+        for _ in 0..times {
+            stir(self);
+            let time = self.chance.between(100, 15_000);
+            seen.extend(watch(self, time));
+        }
+        self.net = Net::default();
+        self.look_around();
+        seen.extend(watch(self, ms(200_000)));
+        if let Some(story) = &self.story {
+            eprintln!("{}", story.join("\n"));
+        }
+        seen
+    }
+}
 
 pub(in crate::engine::tests) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

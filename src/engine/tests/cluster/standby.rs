@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::random::variable;
+use super::random::seeds;
 use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::Reason;
@@ -228,51 +228,20 @@ fn an_agent_that_is_cut_off_resorts_to_nothing() {
 /// and `GOAVAIL_SEED` one of them with its story.
 const SEEDS: u64 = 8;
 
-/// Changes the state of the agents or of their surroundings, by chance.
-fn stir(world: &mut World, agents: usize) {
-    let agent = world.chance.below(agents);
-    let other = (agent + 1 + world.chance.below(agents - 1)) % agents;
-    let target = ip(world.chance.pick(&[1, 2, 9]));
+/// Changes something by chance.
+fn stir(world: &mut World) {
     match world.chance.below(9) {
-        0 => _ = world.net.dead.insert(target),
-        1 => _ = world.net.dead.remove(&target),
-        2 => _ = world.net.unseen.insert((agent, target)),
-        3 => _ = world.net.unseen.remove(&(agent, target)),
-        4 => world.cut_both(agent, other),
-        5 => {
-            world.net.cut.clear();
-            world.look_around();
-        }
-        6 => {
-            world.kill(agent);
-            world.start(agent);
-        }
-        7 => world.net.lost_answers = world.chance.pick(&[0, 30]),
-        _ => world.net.provider_down = !world.net.provider_down,
+        8 => world.net.lost_answers = world.chance.pick(&[0, 30]),
+        kind => world.stir(kind, &[1, 2, 9]),
     }
 }
 
 #[test]
 fn by_chance_the_set_is_never_left_empty_and_ends_up_right() {
-    let count = variable("GOAVAIL_SCHEDULES").map_or(SEEDS, |schedules| schedules / 20);
-    let seeds = variable("GOAVAIL_SEED").map_or(0..count, |seed| seed..seed + 1);
-    for seed in seeds {
+    for seed in seeds(SEEDS) {
         for (kind, needed) in [(Kind::WholeSet, 1), (Kind::ByRecord, 1), (Kind::ByRecord, 0)] {
             let mut world = World::new(3, needed, &with_standby(&[1, 2], 1), kind, seed);
-            world.story = variable("GOAVAIL_SEED").map(|_| Vec::new());
-            world.run_until(ms(30_000));
-            let mut empty = vec![];
-            for _ in 0..12 {
-                stir(&mut world, 3);
-                let time = world.chance.between(100, 15_000);
-                empty.extend(watch(&mut world, time));
-            }
-            world.net = super::net::Net::default();
-            world.look_around();
-            empty.extend(watch(&mut world, ms(200_000)));
-            if let Some(story) = &world.story {
-                eprintln!("{}", story.join("\n"));
-            }
+            let empty = world.play_by_chance(12, stir, watch);
             let label = format!("seed {seed} {kind:?} {needed}: {:?}", world.writes());
             assert_eq!(world.in_zone(), [1, 2], "{label}");
             assert!(kind == Kind::ByRecord || empty.is_empty(), "{label}");
