@@ -20,8 +20,8 @@ use crate::probe::skip;
 /// Long enough for a command on a busy machine.
 const AMPLE: Duration = Duration::from_mins(1);
 
-/// Short enough to wait for.
-const SHORT: Duration = Duration::from_millis(300);
+/// Short enough to wait for, and long enough for a command to start on a busy machine.
+const SHORT: Duration = Duration::from_secs(1);
 
 fn request(timeout: Duration) -> ProbeRequest {
     ProbeRequest::first(Endpoint::echo(Ipv4Addr::LOCALHOST.into()), timeout)

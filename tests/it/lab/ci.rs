@@ -1,4 +1,4 @@
-//! What differs in CI (`CI=true`): nothing is skipped there, and nothing is sampled.
+//! The differences in CI (`CI=true`): nothing is skipped there, and nothing is sampled.
 
 /// Whether the tests run in CI.
 pub(crate) fn is_ci() -> bool {
