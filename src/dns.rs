@@ -2,6 +2,7 @@
 //!
 //! - `records`: records, listings and changes
 //! - [`by_set`]: values that services override at their record sets
+//! - `capability`: the capabilities that a provider declares
 //! - `error`: [`ProviderError`], split by the caller's next step
 //! - [`providers`]: the registry of providers
 //! - [`account`]: the pauses that a provider asks for, shared by zones with the same credentials
@@ -14,6 +15,7 @@
 
 pub(crate) mod account;
 pub(crate) mod by_set;
+mod capability;
 pub(crate) mod clock;
 pub(crate) mod deadline;
 pub(crate) mod dry_run;
@@ -29,6 +31,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 pub use by_set::BySet;
+pub use capability::{Capabilities, Capability};
 pub(crate) use error::ProviderCause;
 pub use error::ProviderError;
 pub use records::{Attributes, Extra, Listing, NewRecord, Record, RecordChanges, ServiceNames};

@@ -25,16 +25,19 @@ pub mod dns {
     pub use crate::dns::deadline::Deadline;
     pub use crate::dns::dry_run::DryRun;
     pub use crate::dns::providers::cloudflare::{
-        Cloudflare, CloudflareConfig, CloudflareCredentials, NewRecordSettings,
+        CAPABILITIES as CLOUDFLARE_CAPABILITIES, Cloudflare, CloudflareConfig,
+        CloudflareCredentials, NewRecordSettings,
     };
-    pub use crate::dns::providers::route53::{Route53, Route53Config};
+    pub use crate::dns::providers::route53::{
+        CAPABILITIES as ROUTE53_CAPABILITIES, Route53, Route53Config,
+    };
     pub use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
     pub use crate::dns::reconciler::{
         Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge,
     };
     pub use crate::dns::{
-        Attributes, BySet, Call, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, Permit,
-        ProviderError, Record, RecordChanges, ServiceNames, downcast,
+        Attributes, BySet, Call, Capabilities, Capability, ChangeRequest, DnsProvider, Extra,
+        Listing, NewRecord, Permit, ProviderError, Record, RecordChanges, ServiceNames, downcast,
     };
 }
 

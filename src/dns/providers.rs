@@ -22,7 +22,7 @@ use self::section::{BuiltProvider, ProviderSection, ServiceRecords, ZoneTable};
 use super::account::Account;
 use super::deadline::Deadline;
 use super::dry_run::DryRun;
-use super::{BySet, DnsProvider, ProviderCause, ServiceNames};
+use super::{BySet, Capabilities, DnsProvider, ProviderCause, ServiceNames};
 use crate::config::field::FieldReader;
 use crate::config::keys::{Key, Section};
 use crate::config::problem::Report;
@@ -43,6 +43,8 @@ pub struct ProviderKind {
     pub name: &'static str,
     /// The description in the help of the command line.
     pub about: &'static str,
+    /// The declared capabilities.
+    pub capabilities: Capabilities,
     /// The section of the configuration file.
     pub(crate) section: Section,
     /// The keys of that section.
@@ -57,7 +59,12 @@ pub struct ProviderKind {
 
 impl ProviderKind {
     /// Returns the kind with the section `S`.
-    pub(crate) const fn new<S>(kind: &'static str, name: &'static str, about: &'static str) -> Self
+    pub(crate) const fn new<S>(
+        kind: &'static str,
+        name: &'static str,
+        about: &'static str,
+        capabilities: Capabilities,
+    ) -> Self
     where
         S: ConfigSection<Settings = BuiltProvider> + ZoneTable + 'static,
     {
@@ -65,6 +72,7 @@ impl ProviderKind {
             kind,
             name,
             about,
+            capabilities,
             section: S::SECTION,
             keys: S::KEYS,
             parse: |values| Box::new(S::parse(values)),
@@ -135,6 +143,11 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
     /// Returns the name for the operator.
     fn name(&self) -> &'static str {
         self.kind().name
+    }
+
+    /// Returns the declared capabilities.
+    fn capabilities(&self) -> Capabilities {
+        self.kind().capabilities
     }
 
     /// Returns the name on the command line and in metrics.

@@ -16,7 +16,7 @@ impl Config {
         let mut parts = vec![("agent".to_owned(), self.agent())];
         if self.has_services {
             parts.push(("canaries".to_owned(), self.guard_of_self()));
-            parts.extend(self.zones.iter().map(zone_in_words));
+            parts.extend(self.zones.iter().flat_map(zone_in_words));
         }
         for service in &self.services {
             parts.extend(self.service(service, self.zone_of(service)));
@@ -74,9 +74,13 @@ impl Config {
             parts.extend(words.map(|words| (label.to_owned(), words)));
         }
         parts.extend(self.checks(service));
+        parts.push(("records".to_owned(), records(service, zone)));
+        if !named {
+            parts.push(("access".to_owned(), zone.provider.access()));
+            let capabilities = zone.provider.capabilities().in_words().into_iter();
+            parts.extend(capabilities.map(|(label, words)| (label.to_owned(), words)));
+        }
         let others = [
-            ("records", Some(records(service, zone))),
-            ("access", Some(zone.provider.access()).filter(|_| !named)),
             ("repair", Some(repair(service))),
             ("floor", Some(floor(service, zone))),
             ("max_out", service.max_out.in_words(service.primaries().len())),
@@ -168,11 +172,14 @@ impl Config {
     }
 }
 
-/// Describes one of the zones of a file with services, with its name.
-fn zone_in_words(zone: &NamedZone) -> (String, String) {
+/// Describes one of the zones of a file with services, with its name, and what its provider can do.
+fn zone_in_words(zone: &NamedZone) -> Vec<(String, String)> {
     let provider = &zone.provider;
     let words = format!("{} at {}, {}", provider.zone(), provider.name(), provider.access());
-    (format!("zone {}", zone.name), words)
+    let mut parts = vec![(format!("zone {}", zone.name), words)];
+    let capabilities = provider.capabilities().in_words().into_iter();
+    parts.extend(capabilities.map(|(label, words)| (format!("  {label}"), words)));
+    parts
 }
 
 fn watching(service: &ServiceConfig) -> String {

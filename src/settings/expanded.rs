@@ -9,6 +9,7 @@ use super::{CheckConfig, CheckMethod, Config, Delay, ServiceConfig};
 use crate::config::ConfigErrors;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Problem;
+use crate::dns::Capability;
 
 /// The answer of `goavail check --json`.
 #[derive(Debug, Serialize)]
@@ -43,6 +44,10 @@ struct CheckedZone<'a> {
     provider: &'static str,
     domain: &'a str,
     names: &'a [String],
+    /// The declared capabilities of the provider.
+    capabilities: Vec<Capability>,
+    /// Whether the provider cannot refuse a change that comes second.
+    guard_weaker: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -143,6 +148,8 @@ impl<'a> CheckedFile<'a> {
             provider: zone.provider.word(),
             domain: zone.provider.zone(),
             names: zone.provider.names(),
+            capabilities: zone.provider.capabilities().declared(),
+            guard_weaker: !zone.provider.capabilities().refuses_second(),
         });
         let settings = CheckedSettings {
             name: &config.name,

@@ -16,11 +16,12 @@ use crate::dns::providers::section::{
     BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
 };
 use crate::dns::providers::{self, Building, ProviderKind, ProviderSettings};
-use crate::dns::{Call, ChangeRequest, DnsProvider, Listing};
+use crate::dns::{Call, Capabilities, ChangeRequest, DnsProvider, Listing};
 use crate::engine::plan::SetKey;
 
 /// The entry of the registry.
-const DUMMY: ProviderKind = ProviderKind::new::<DummyZone>("dummy", "Dummy", "Dummy DNS");
+const DUMMY: ProviderKind =
+    ProviderKind::new::<DummyZone>("dummy", "Dummy", "Dummy DNS", Capabilities::new(&[]));
 
 /// Everything that a new provider needs beside its line in the registry.
 #[derive(Debug)]

@@ -130,6 +130,8 @@ fn check_json_holds_the_settings_or_the_problems() {
     assert_eq!((&json["dry_run"], &json["guards_off"]), (&true.into(), &serde_json::json!([])));
     let zone = &json["zones"][0];
     assert_eq!((&zone["provider"], &zone["domain"]), (&"cloudflare".into(), &"example.com".into()));
+    let can = zone["capabilities"].as_array().unwrap();
+    assert!(can.contains(&"record_by_record".into()) && zone["guard_weaker"] == false, "{zone}");
     let service = &json["services"][0];
     assert_eq!(service["addresses"].as_array().unwrap().len(), 3);
     assert_eq!((&service["check"], &service["port"]), (&"ip".into(), &serde_json::Value::Null));
@@ -163,6 +165,7 @@ goavail.toml: the configuration is valid
   return      3 replies in a row, noticed a round trip after 2 s at best, 3 s at worst
   records     A at www.example.com, api.example.com in zone example.com at Cloudflare; new ones: automatic TTL, not proxied
   access      no credentials in the environment: the zone cannot be read
+  can         refuse a change of the same record that comes second, make a change all or nothing, keep comments and other settings, hold a record twice, list a zone in pages, ask for a pause, ask for a pause at its limit
   repair      DNS is changed when a target flips, and otherwise left alone
   floor       1 address stays in every record set
   max_out     at most 1 of 3 addresses may be out for their health at once (50%)
@@ -218,6 +221,7 @@ goavail.toml: the configuration is valid
   return      10 replies in a row, noticed a round trip after 45 s at best, 50 s at worst
   records     A and AAAA at example.com in zone example.com at Route 53; new ones: TTL 60 s
   access      by AWS's own chain of credentials
+  can         refuse a change that comes second, make a change all or nothing, keep comments and other settings, list a zone in pages, ask for a pause
   repair      DNS is compared and repaired every 300 s
   floor       2 addresses stay in every record set; with geolocation, of those that one client can get
   canaries    192.0.2.1, [2001:db8::1]:53; while none answers, this agent withdraws nothing

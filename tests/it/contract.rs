@@ -3,7 +3,9 @@
 //! A case is a generic function in [`cases`] or [`faults`]. It knows the zone only through
 //! [`ProviderUnderTest`], so it cannot depend on the provider. A harness seeds a zone, inspects it
 //! by other means than the provider under test, and makes the provider's next request fail.
-//! [`contract_suite!`] turns every case into a test of one harness.
+//! [`contract_suite!`] turns every case into a test of one harness. A case that has a meaning only for
+//! providers with some capability names it, and is played where it is declared; elsewhere the test
+//! says that it is not.
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
@@ -21,7 +23,8 @@ use std::time::Duration;
 
 use goavail::engine::plan::{Family, SetKey};
 use goavail::testing::dns::{
-    ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges,
+    Capabilities, Capability, ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError,
+    RecordChanges,
 };
 
 pub(crate) use fault_signal::FaultSignal;
@@ -102,8 +105,8 @@ pub(crate) trait ProviderUnderTest: Sized {
     /// The type of the provider.
     type Provider: DnsProvider;
 
-    /// Whether this provider can ask for a pause.
-    const SAYS_WHEN_TO_RETRY: bool;
+    /// The declared capabilities of the provider.
+    const CAPABILITIES: Capabilities;
 
     /// Whether the harness can run on this machine. If not, it has logged that, and the cases are
     /// skipped.
@@ -215,6 +218,17 @@ pub(crate) async fn converge<D: DnsProvider>(
     panic!("still not as planned after four rounds");
 }
 
+/// Whether the provider declares the capability that a case is about. If not, says that the case is not
+/// played.
+#[expect(clippy::print_stderr, reason = "a case that is not played has to be seen")]
+pub(crate) fn is_declared<P: ProviderUnderTest>(case: &str, needed: Capability) -> bool {
+    let declared = P::CAPABILITIES.has(needed);
+    if !declared {
+        eprintln!("NOT PLAYED: {case}: the provider cannot {}", needed.in_words());
+    }
+    declared
+}
+
 /// Makes a test of every case for one harness: `contract_suite!(Harness);` in a module named after
 /// the provider.
 macro_rules! contract_suite {
@@ -223,7 +237,7 @@ macro_rules! contract_suite {
             lists_managed_and_foreign_addresses
             lists_nothing_where_there_is_nothing
             lists_a_and_aaaa_apart
-            lists_what_lies_beyond_the_first_page
+            lists_what_lies_beyond_the_first_page(Pages)
             withdraw_removes_only_the_address
             withdraw_removes_every_duplicate
             withdraw_leaves_the_address_at_other_names
@@ -238,13 +252,14 @@ macro_rules! contract_suite {
             an_address_that_is_already_there_is_not_doubled
             an_address_that_is_already_gone_stays_gone
             a_set_that_changed_since_its_listing_keeps_the_foreign_address
+            of_two_agents_that_take_out_the_last_two_the_second_is_refused(CompareAndSwap)
         }
         $crate::contract::contract_suite! { @async $harness, faults:
             a_throttled_read_changes_nothing_and_works_later
             a_throttled_write_changes_nothing_and_works_later
             a_server_error_on_reading_is_no_empty_zone
             a_server_error_on_writing_is_no_success
-            the_pause_of_a_server_error_is_kept
+            the_pause_of_a_server_error_is_kept(Pauses)
             a_page_of_html_is_no_empty_zone
             half_a_body_is_no_shorter_zone
             half_an_answer_to_a_write_is_not_confirmed
@@ -255,7 +270,7 @@ macro_rules! contract_suite {
             a_write_whose_answer_was_lost_is_in_force_and_not_confirmed
         }
         $crate::contract::contract_suite! { @async $harness, standby:
-            a_failover_and_its_way_back_are_whole_or_not_at_all_whatever_fails
+            a_failover_and_its_way_back_are_whole_or_not_at_all_whatever_fails(AllOrNothing)
         }
         $crate::contract::contract_suite! { @async $harness, faults:
             wrong_credentials_are_refused
@@ -270,13 +285,19 @@ macro_rules! contract_suite {
             $crate::contract::property::foreign_records_survive_any_change::<$harness>();
         }
     };
-    (@async $harness:ty, $file:ident: $($case:ident)*) => {
+    (@async $harness:ty, $file:ident: $($case:ident $(($needed:ident))?)*) => {
         $(
             #[tokio::test]
             async fn $case() {
                 if !<$harness as $crate::contract::ProviderUnderTest>::is_here() {
                     return;
                 }
+                $(
+                    let needed = goavail::testing::dns::Capability::$needed;
+                    if !$crate::contract::is_declared::<$harness>(stringify!($case), needed) {
+                        return;
+                    }
+                )?
                 $crate::contract::$file::$case::<$harness>().await;
             }
         )*

@@ -15,7 +15,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecord, ResourceRecordSet};
-use goavail::testing::dns::{Listing, NewRecord, RecordChanges, Route53, Route53Config};
+use goavail::testing::dns::{
+    Capabilities, Listing, NewRecord, ROUTE53_CAPABILITIES, RecordChanges, Route53, Route53Config,
+};
 
 use crate::contract::{
     CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE, contract_suite,
@@ -137,8 +139,7 @@ pub(crate) fn values(set: &ResourceRecordSet) -> Vec<String> {
 impl ProviderUnderTest for OnMoto {
     type Provider = Route53;
 
-    /// AWS sends no Retry-After with its `Throttling`.
-    const SAYS_WHEN_TO_RETRY: bool = false;
+    const CAPABILITIES: Capabilities = ROUTE53_CAPABILITIES;
 
     fn is_here() -> bool {
         moto().is_some()

@@ -34,7 +34,7 @@ mod zone;
 
 pub use self::credentials::CloudflareCredentials;
 pub use self::record::NewRecordSettings;
-pub use self::section::CloudflareConfig;
+pub use self::section::{CAPABILITIES, CloudflareConfig};
 pub(crate) use self::section::KIND;
 
 use std::collections::{BTreeMap, BTreeSet};

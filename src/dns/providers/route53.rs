@@ -36,7 +36,7 @@ mod sets;
 mod zone;
 
 pub(crate) use self::section::KIND;
-pub use self::section::Route53Config;
+pub use self::section::{CAPABILITIES, Route53Config};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use goavail::engine::plan::{Family, SetKey};
 use goavail::testing::dns::{
-    Attributes, ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError, RecordChanges,
+    Attributes, Capability, ChangeRequest, DnsProvider, Listing, NewRecord, ProviderError,
+    RecordChanges,
 };
 
 use super::{
@@ -99,6 +100,10 @@ pub(crate) async fn withdraw_removes_every_duplicate<P: ProviderUnderTest>() {
     zone.seed(&[address_entry(NAMES[0], DEAD)]).await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
+    let set = set_of(NAMES[0], ip(DEAD));
+    let dead = listing.sets[&set].iter().filter(|record| record.address == ip(DEAD)).count();
+    let duplicates = P::CAPABILITIES.has(Capability::Duplicates);
+    assert_eq!(dead, if duplicates { 2 } else { 1 }, "as declared");
     provider.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(plainly(&zone).await, [address_entry(NAMES[0], ALIVE)]);
 }
@@ -189,7 +194,9 @@ fn remembered(listing: &Listing, set: &SetKey, address: IpAddr) -> Option<Attrib
 
 pub(crate) async fn restore_brings_back_all_that_was_remembered<P: ProviderUnderTest>() {
     let zone: P = seeded(&[address_entry(NAMES[0], DEAD), address_entry(NAMES[1], DEAD)]).await;
-    zone.adorn(NAMES[0], ip(DEAD)).await;
+    if P::CAPABILITIES.has(Capability::Settings) {
+        zone.adorn(NAMES[0], ip(DEAD)).await;
+    }
     let before = zone.holds().await;
     let provider = zone.provider().await;
     let listing = provider.list().await.unwrap();
@@ -289,4 +296,17 @@ pub(crate) async fn a_set_that_changed_since_its_listing_keeps_the_foreign_addre
     let mut left = NAMES.iter().fold(entries, |left, name| without(&left, name, DEAD));
     left.push(address_entry(NAMES[0], "198.51.100.99"));
     assert_eq!(plainly(&zone).await, sorted(left));
+}
+
+/// Of two changes that were planned from the same listing, the second may not empty the set.
+pub(crate) async fn of_two_agents_that_take_out_the_last_two_the_second_is_refused<
+    P: ProviderUnderTest,
+>() {
+    let zone: P = seeded(&[DEAD, ALIVE].map(|address| address_entry(NAMES[0], address))).await;
+    let (one, other) = (zone.provider().await, zone.provider().await);
+    let (listing, same) = (one.list().await.unwrap(), other.list().await.unwrap());
+    one.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
+    let second = other.apply(ChangeRequest::new(&same, &withdrawal(&same, ALIVE))).await;
+    assert!(matches!(second, Err(ProviderError::Changed { .. })), "{second:?}");
+    assert_eq!(plainly(&zone).await, [address_entry(NAMES[0], ALIVE)]);
 }

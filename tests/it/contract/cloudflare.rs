@@ -11,7 +11,9 @@ mod torn;
 
 use std::net::IpAddr;
 
-use goavail::testing::dns::{Cloudflare, CloudflareConfig, CloudflareCredentials};
+use goavail::testing::dns::{
+    CLOUDFLARE_CAPABILITIES, Capabilities, Cloudflare, CloudflareConfig, CloudflareCredentials,
+};
 
 use super::{CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE};
 use crate::fake_cloudflare::{self as fake, FakeCloudflare, Setup};
@@ -31,7 +33,7 @@ impl OnTheFake {
 impl ProviderUnderTest for OnTheFake {
     type Provider = Cloudflare;
 
-    const SAYS_WHEN_TO_RETRY: bool = true;
+    const CAPABILITIES: Capabilities = CLOUDFLARE_CAPABILITIES;
 
     async fn start() -> Self {
         let setup = Setup { largest_page: 100, ..Setup::default() };

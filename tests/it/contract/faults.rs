@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use goavail::testing::dns::{ChangeRequest, DnsProvider, Listing, ProviderError, RecordChanges};
+use goavail::testing::dns::{
+    Capability, ChangeRequest, DnsProvider, Listing, ProviderError, RecordChanges,
+};
 
 use super::{
     Call, Fault, FaultSignal, NAMES, ProviderUnderTest, address_entry, converge, plainly,
@@ -80,7 +82,8 @@ fn unconfirmed(error: &ProviderError) {
 }
 
 fn said_when<P: ProviderUnderTest>(retry_after: Option<Duration>, wait: Duration) {
-    assert_eq!(retry_after, P::SAYS_WHEN_TO_RETRY.then_some(wait));
+    let says = P::CAPABILITIES.has(Capability::PausesAtLimit);
+    assert_eq!(retry_after, says.then_some(wait));
 }
 
 /// Runs `call` against a provider that hangs, without waiting in real time: after the request was

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use goavail::engine::plan::SetKey;
 use goavail::testing::dns::{
-    self, Attributes, ChangeRequest, DnsProvider, Extra, Listing, NewRecord, ProviderError, Record,
-    RecordChanges,
+    self, Attributes, Capabilities, Capability, ChangeRequest, DnsProvider, Extra, Listing,
+    NewRecord, ProviderError, Record, RecordChanges,
 };
 use tokio::sync::oneshot;
 
@@ -255,7 +255,15 @@ impl InMemory {
 impl ProviderUnderTest for InMemory {
     type Provider = Self;
 
-    const SAYS_WHEN_TO_RETRY: bool = true;
+    const CAPABILITIES: Capabilities = Capabilities::new(&[
+        Capability::RecordByRecord,
+        Capability::AllOrNothing,
+        Capability::Settings,
+        Capability::Duplicates,
+        Capability::Pages,
+        Capability::Pauses,
+        Capability::PausesAtLimit,
+    ]);
 
     async fn start() -> Self {
         Self::new(&NAMES)

@@ -21,13 +21,28 @@ use crate::dns::providers::section::{
     BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
 };
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
-use crate::dns::{BySet, DnsProvider, ProviderCause};
+use crate::dns::{BySet, Capabilities, Capability, DnsProvider, ProviderCause};
 use crate::engine::plan::SetKey;
 use crate::text::disclosure::{self, hidden};
 
 /// Cloudflare in the registry of providers.
-pub(crate) const KIND: ProviderKind =
-    ProviderKind::new::<CloudflareSection>("cloudflare", "Cloudflare", "Cloudflare DNS");
+pub(crate) const KIND: ProviderKind = ProviderKind::new::<CloudflareSection>(
+    "cloudflare",
+    "Cloudflare",
+    "Cloudflare DNS",
+    CAPABILITIES,
+);
+
+/// The declared capabilities. Records are changed by their ids.
+pub const CAPABILITIES: Capabilities = Capabilities::new(&[
+    Capability::RecordByRecord,
+    Capability::AllOrNothing,
+    Capability::Settings,
+    Capability::Duplicates,
+    Capability::Pages,
+    Capability::Pauses,
+    Capability::PausesAtLimit,
+]);
 
 /// Base URL of Cloudflare's API.
 const API_URL: &str = "https://api.cloudflare.com/client/v4";

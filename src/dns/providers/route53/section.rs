@@ -21,14 +21,23 @@ use crate::dns::providers::section::{
     BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
 };
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
-use crate::dns::{BySet, DnsProvider};
+use crate::dns::{BySet, Capabilities, Capability, DnsProvider};
 use crate::engine::plan::SetKey;
 use crate::http::roots;
 use crate::text::disclosure::{self, hidden};
 
 /// Route 53 in the registry of providers.
 pub(crate) const KIND: ProviderKind =
-    ProviderKind::new::<Route53Section>("route53", "Route 53", "Amazon Route 53");
+    ProviderKind::new::<Route53Section>("route53", "Route 53", "Amazon Route 53", CAPABILITIES);
+
+/// The declared capabilities. Its answer at the limit on requests asks for no pause.
+pub const CAPABILITIES: Capabilities = Capabilities::new(&[
+    Capability::CompareAndSwap,
+    Capability::AllOrNothing,
+    Capability::Settings,
+    Capability::Pages,
+    Capability::Pauses,
+]);
 
 /// Default TTL of a new record set, in seconds.
 const TTL: u32 = 60;
