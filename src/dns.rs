@@ -4,6 +4,7 @@
 //! - [`by_set`]: values that services override at their record sets
 //! - `capability`: the capabilities that a provider declares
 //! - `error`: [`ProviderError`], split by the caller's next step
+//! - [`name`]: domain names in the form in which they are compared
 //! - [`providers`]: the registry of providers
 //! - [`account`]: the pauses that a provider asks for, shared by zones with the same credentials
 //! - [`deadline`], [`dry_run`], [`metered`]: wrappers around any provider, from the inside out
@@ -21,6 +22,7 @@ pub(crate) mod deadline;
 pub(crate) mod dry_run;
 mod error;
 pub(crate) mod metered;
+pub(crate) mod name;
 pub(crate) mod providers;
 pub(crate) mod reconciler;
 mod records;

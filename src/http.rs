@@ -1,5 +1,6 @@
 //! Construction of all HTTP clients: one TLS stack, with the same limits and proxies.
 
+pub(crate) mod body;
 pub(crate) mod page;
 pub(crate) mod proxy;
 pub(crate) mod retry_after;

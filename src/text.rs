@@ -66,6 +66,21 @@ pub(crate) fn one_line(text: &str, replacement: char) -> String {
     visible(text).chars().map(|c| if c.is_control() { replacement } else { c }).collect()
 }
 
+/// Maximum length of a text from elsewhere in a message, in characters.
+const LONGEST_EXCERPT: usize = 300;
+
+/// Converts `text` to one line for a log: without control characters and runs of white space, and
+/// cut to a readable length.
+pub(crate) fn excerpt(text: &str) -> String {
+    // Only the beginning is converted: an answer may have many megabytes.
+    let head: String = text.chars().take(LONGEST_EXCERPT * 4).collect();
+    let line = one_line(&head, ' ').split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST_EXCERPT) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line,
+    }
+}
+
 /// Whether a terminal may be coloured: `stream` is one, and `NO_COLOR`, with this value, is not set. An
 /// empty value counts as not set. Source: no-color.org.
 pub(crate) fn may_colour(stream: &impl IsTerminal, no_color: Option<&str>) -> bool {

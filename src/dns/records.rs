@@ -1,6 +1,6 @@
 //! Records, listings and changes, in the form that all providers share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -228,5 +228,80 @@ impl RecordChanges {
     /// Whether there is nothing to change.
     pub fn is_empty(&self) -> bool {
         self.create.is_empty() && self.delete.is_empty()
+    }
+
+    /// Describes the changes as a verb and its object: `withdraw 192.0.2.10 from www.example.com`.
+    pub(crate) fn in_words(&self) -> String {
+        let gone = self.delete.iter().map(|(set, record)| (record.address, set.name.as_str()));
+        let back = self.create.iter().map(|new| (new.address, new.set.name.as_str()));
+        let parts = [phrase("withdraw", "from", gone), phrase("restore", "to", back)];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+    }
+}
+
+fn phrase<'a>(
+    verb: &str,
+    preposition: &str,
+    records: impl Iterator<Item = (IpAddr, &'a str)>,
+) -> Option<String> {
+    let (addresses, names): (BTreeSet<_>, BTreeSet<_>) = records.unzip();
+    let address = match addresses.len() {
+        0 => return None,
+        1 => addresses.first()?.to_string(),
+        several => format!("{several} addresses"),
+    };
+    let name = match names.len() {
+        1 => (*names.first()?).to_owned(),
+        several => format!("{several} names"),
+    };
+    Some(format!("{verb} {address} {preposition} {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str) -> SetKey {
+        SetKey { name: name.to_owned(), family: Family::A }
+    }
+
+    fn new(name: &str, address: &str) -> NewRecord {
+        NewRecord { set: set(name), address: address.parse().unwrap(), attributes: None }
+    }
+
+    fn old(name: &str, address: &str) -> (SetKey, Record) {
+        let attributes = Attributes { ttl: 1, extra: Extra::None };
+        let (address, id) = (address.parse().unwrap(), String::new());
+        (set(name), Record { address, id, attributes })
+    }
+
+    #[test]
+    fn changes_are_described_as_a_verb_and_its_object() {
+        let cases = [
+            ("one", vec![], vec![("a", "192.0.2.1")], "withdraw 192.0.2.1 from a"),
+            (
+                "duplicates count once",
+                vec![],
+                vec![("a", "192.0.2.1"), ("a", "192.0.2.1")],
+                "withdraw 192.0.2.1 from a",
+            ),
+            (
+                "several names and both ways",
+                vec![("a", "192.0.2.2")],
+                vec![("a", "192.0.2.1"), ("b", "192.0.2.1")],
+                "withdraw 192.0.2.1 from 2 names and restore 192.0.2.2 to a",
+            ),
+            (
+                "several addresses",
+                vec![("a", "192.0.2.2"), ("b", "192.0.2.3")],
+                vec![],
+                "restore 2 addresses to 2 names",
+            ),
+        ];
+        for (name, create, delete, want) in cases {
+            let create = create.iter().map(|(name, ip)| new(name, ip)).collect();
+            let delete = delete.iter().map(|(name, ip)| old(name, ip)).collect();
+            assert_eq!(RecordChanges { create, delete }.in_words(), want, "{name}");
+        }
     }
 }

@@ -6,6 +6,20 @@ pub(crate) fn is_html(text: &str) -> bool {
     start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head")
 }
 
+/// Describes a body that is not the expected answer: a page by its title, if it has one. `line` makes one
+/// line of a text.
+pub(crate) fn describe(body: &[u8], line: impl Fn(&str) -> String) -> String {
+    if body.is_empty() {
+        return "an empty body".to_owned();
+    }
+    let text = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
+    match title(&text) {
+        Some(title) => format!("a page titled \"{}\"", line(&title)),
+        None if is_html(&text) => format!("a page without a title: {}", line(&text)),
+        None => format!("the text: {}", line(&text)),
+    }
+}
+
 /// Returns the title of the page, if it has one that is not empty.
 pub(crate) fn title(text: &str) -> Option<String> {
     // Only ASCII letters change, so every index is valid in both texts.

@@ -24,7 +24,6 @@ mod credentials;
 mod edited;
 mod head;
 mod listing;
-mod name;
 mod omit;
 mod reading;
 mod record;
@@ -34,8 +33,8 @@ mod zone;
 
 pub use self::credentials::CloudflareCredentials;
 pub use self::record::NewRecordSettings;
-pub use self::section::{CAPABILITIES, CloudflareConfig};
 pub(crate) use self::section::KIND;
+pub use self::section::{CAPABILITIES, CloudflareConfig};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
@@ -112,7 +111,6 @@ enum ReadError {
 
 impl Cloudflare {
     /// Creates a provider for the zone, names and credentials of `config`. Nothing is sent yet.
-    ///
     ///
     /// Without credentials every call fails with [`ProviderError::Refused`].
     pub fn new(config: &CloudflareConfig) -> Result<Self, SetupError> {
@@ -196,7 +194,7 @@ impl Cloudflare {
             return Ok(());
         }
         self.already_in_force.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let what = changes::describe(changes);
+        let what = changes.in_words();
         let zone = match self.zone().await {
             Ok(zone) => zone,
             Err(error) => return Err(self.read_failed(what, error)),

@@ -13,10 +13,9 @@ use super::head::{sender, sender_suffix};
 use super::refusal::{self, ApiError, ApiRefusal};
 use super::{CloudflareConfig, CloudflareCredentials};
 use crate::dns::account::{Account, AccountMember, Paused};
-use crate::http::{SendError, retry_after};
-
-/// Maximum length of an answer. A page of 5,000 records is about 3 MiB.
-const LONGEST_BODY: usize = 32 * 1024 * 1024;
+use crate::http::body::{self, BodyError};
+use crate::http::{SendError, page, retry_after};
+use crate::text::excerpt;
 
 /// The reason why a request failed, split by its known effect.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +199,7 @@ impl Api {
         let no = refusal.and_then(|envelope| envelope.errors);
         let text = match &no {
             Some(errors) => self.line(&refusal::words(errors)),
-            None => self.describe(body),
+            None => page::describe(body, |text| self.line(text)),
         };
         if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
             return Err(CallError::ServerError { status: code, text, retry_after });
@@ -224,29 +223,12 @@ impl Api {
         }
     }
 
-    /// Describes an answer that is not from the API: a page by its title, if it has one.
-    fn describe(&self, body: &[u8]) -> String {
-        if body.is_empty() {
-            return "an empty body".to_owned();
-        }
-        let text = String::from_utf8_lossy(&body[..body.len().min(16 * 1024)]);
-        match crate::http::page::title(&text) {
-            Some(title) => format!("a page titled \"{}\"", self.line(&title)),
-            None if crate::http::page::is_html(&text) => {
-                format!("a page without a title: {}", self.line(&text))
-            }
-            None => format!("the text: {}", self.line(&text)),
-        }
-    }
-
     /// Returns `text` as one line without the secret, which is removed before the text is cut: the
     /// cut could leave half of it.
     fn line(&self, text: &str) -> String {
         match self.secret.as_ref().map(ExposeSecret::expose_secret) {
-            Some(secret) if !secret.is_empty() => {
-                refusal::printable(&text.replace(secret, "[redacted]"))
-            }
-            _ => refusal::printable(text),
+            Some(secret) if !secret.is_empty() => excerpt(&text.replace(secret, "[redacted]")),
+            _ => excerpt(text),
         }
     }
 }
@@ -279,18 +261,15 @@ fn sending_failed(error: reqwest::Error) -> CallError {
     if error.was_never_sent() { CallError::NotSent(error) } else { CallError::Lost(error) }
 }
 
-/// Returns the body if it is complete and not longer than [`LONGEST_BODY`].
-async fn whole_body(mut response: Response) -> Result<Vec<u8>, CallError> {
+/// Returns the body if it is complete and not too long.
+async fn whole_body(response: Response) -> Result<Vec<u8>, CallError> {
     let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| CallError::Lost(error.into()))? {
-        if body.len() + chunk.len() > LONGEST_BODY {
-            let page = format!("a body of more than {} MiB", LONGEST_BODY / 1024 / 1024);
-            return Err(CallError::Foreign { status, page, sender: None });
+    body::whole(response).await.map_err(|error| match error {
+        BodyError::Lost(error) => CallError::Lost(error),
+        BodyError::TooLong => {
+            CallError::Foreign { status, page: BodyError::TooLong.to_string(), sender: None }
         }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    })
 }
 
 #[cfg(test)]

@@ -123,32 +123,6 @@ pub(super) fn batch_body<'a>(operations: impl IntoIterator<Item = &'a Operation>
     json!({ "deletes": deletes, "posts": posts })
 }
 
-/// Describes `changes` as a verb and its object: `withdraw 192.0.2.10 from www.example.com`.
-pub(super) fn describe(changes: &RecordChanges) -> String {
-    let gone = changes.delete.iter().map(|(set, record)| (record.address, set.name.as_str()));
-    let back = changes.create.iter().map(|new| (new.address, new.set.name.as_str()));
-    let parts = [phrase("withdraw", "from", gone), phrase("restore", "to", back)];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(" and ")
-}
-
-fn phrase<'a>(
-    verb: &str,
-    preposition: &str,
-    records: impl Iterator<Item = (IpAddr, &'a str)>,
-) -> Option<String> {
-    let (addresses, names): (BTreeSet<_>, BTreeSet<_>) = records.unzip();
-    let address = match addresses.len() {
-        0 => return None,
-        1 => addresses.first()?.to_string(),
-        several => format!("{several} addresses"),
-    };
-    let name = match names.len() {
-        1 => (*names.first()?).to_owned(),
-        several => format!("{several} names"),
-    };
-    Some(format!("{verb} {address} {preposition} {name}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,36 +204,6 @@ mod tests {
         ];
         for (name, create, delete, largest, want) in cases {
             assert_eq!(shown(&RecordChanges { create, delete }, largest), want, "{name}");
-        }
-    }
-
-    #[test]
-    fn changes_are_described_as_a_verb_and_its_object() {
-        let cases = [
-            ("one", vec![], vec![("a", "192.0.2.1")], "withdraw 192.0.2.1 from a"),
-            (
-                "duplicates count once",
-                vec![],
-                vec![("a", "192.0.2.1"), ("a", "192.0.2.1")],
-                "withdraw 192.0.2.1 from a",
-            ),
-            (
-                "several names and both ways",
-                vec![("a", "192.0.2.2")],
-                vec![("a", "192.0.2.1"), ("b", "192.0.2.1")],
-                "withdraw 192.0.2.1 from 2 names and restore 192.0.2.2 to a",
-            ),
-            (
-                "several addresses",
-                vec![("a", "192.0.2.2"), ("b", "192.0.2.3")],
-                vec![],
-                "restore 2 addresses to 2 names",
-            ),
-        ];
-        for (name, create, delete, want) in cases {
-            let create = create.iter().map(|(name, ip)| new(name, ip)).collect();
-            let delete = delete.iter().map(|(name, ip)| old(name, ip, "1")).collect();
-            assert_eq!(describe(&RecordChanges { create, delete }), want, "{name}");
         }
     }
 }

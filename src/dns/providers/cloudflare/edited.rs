@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 use super::Cloudflare;
 use super::call::CallError;
 use super::create::Created;
-use super::name::canonical;
 use super::record::{recreation_body, text};
-use super::refusal::printable;
 use crate::dns::Record;
+use crate::dns::name::canonical;
 use crate::engine::plan::SetKey;
+use crate::text::excerpt;
 
 /// A record that was deleted by mistake and has to be restored.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl EditedRecord {
             "record {} was edited after it was listed: it was {set} {} and is {}",
             record.id,
             record.address,
-            printable(&now.join(" "))
+            excerpt(&now.join(" "))
         )
     }
 }

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::call::{Envelope, ResultInfo};
-use super::name::canonical;
 use super::record::{self, ListedEntry};
-use super::refusal::printable;
 use crate::dns::Listing;
+use crate::dns::name::canonical;
 use crate::engine::plan::{Family, SetKey};
-use crate::text::first_few;
+use crate::text::{excerpt, first_few};
 
 /// The number of records requested on one page. The API's own limit is 5,000; it may return fewer.
 pub(super) const PER_PAGE: u64 = 5000;
@@ -41,7 +40,7 @@ pub(super) enum Incomplete {
 
 /// Returns the first three items, and the number of further ones.
 pub(super) fn summary(all: &[String]) -> String {
-    let all: Vec<_> = all.iter().map(|odd| printable(odd)).collect();
+    let all: Vec<_> = all.iter().map(|odd| excerpt(odd)).collect();
     first_few(&all, 3, ", ")
 }
 

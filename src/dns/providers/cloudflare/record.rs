@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::name::canonical;
+use crate::dns::name::canonical;
 use crate::dns::{Attributes, Extra, NewRecord, Record};
 use crate::engine::plan::Family;
 

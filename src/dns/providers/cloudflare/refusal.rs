@@ -6,7 +6,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::text::one_line;
 use serde::Deserialize;
 
 /// Codes for credentials that are malformed, unknown, expired or insufficient.
@@ -32,9 +31,6 @@ const TTL: i64 = 9021;
 const PROXIED: [i64; 3] = [9003, 9004, 9041];
 /// The name, the content, the quota of records, and conflicting records.
 const NOT_OPTIONAL: [i64; 6] = [9000, 9005, 81_045, 81_053, 81_054, 81_055];
-
-/// Maximum length of a text from the provider in a message, in characters.
-const LONGEST: usize = 300;
 
 /// The kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +157,7 @@ fn collect_codes(errors: &[ApiError], codes: &mut Vec<i64>) {
     }
 }
 
-/// Returns the complete message of the API, unmodified; [`printable`] converts it to a line.
+/// Returns the complete message of the API, unmodified; [`crate::text::excerpt`] converts it to a line.
 pub(super) fn words(errors: &[ApiError]) -> String {
     let mut messages = Vec::new();
     collect_messages(errors, &mut messages);
@@ -179,21 +175,10 @@ fn collect_messages(errors: &[ApiError], messages: &mut Vec<String>) {
     }
 }
 
-/// Converts `text` to one line for a log: without control characters and runs of white space, and
-/// cut to a readable length.
-pub(super) fn printable(text: &str) -> String {
-    // Only the beginning is converted: an answer may have many megabytes.
-    let head: String = text.chars().take(LONGEST * 4).collect();
-    let line = one_line(&head, ' ').split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{} ...", &line[..end]),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::excerpt;
 
     fn errors(json: &str) -> Vec<ApiError> {
         serde_json::from_str(json).unwrap()
@@ -292,9 +277,9 @@ mod tests {
             ("no line breaks or escapes", r#"[{"message":"a\n\u001b[31m\tb"}]"#, "a [31m b"),
         ];
         for (name, json, want) in cases {
-            assert_eq!(printable(&words(&errors(json))), want, "{name}");
+            assert_eq!(excerpt(&words(&errors(json))), want, "{name}");
         }
-        let long = printable(&"ä".repeat(5_000_000));
-        assert_eq!(long.chars().count(), LONGEST + " ...".len());
+        let long = excerpt(&"ä".repeat(5_000_000));
+        assert_eq!(long.chars().count(), 300 + " ...".len());
     }
 }

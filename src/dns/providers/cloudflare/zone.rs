@@ -7,11 +7,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::call::Ask;
-use super::name::canonical;
-use super::refusal::printable;
 use super::{Cloudflare, ReadError};
 use crate::dns::clock::now;
-use crate::text::first_few;
+use crate::dns::name::canonical;
+use crate::text::{excerpt, first_few};
 
 /// Maximum age of a zone's status when its records are changed.
 const STATUS_HOLDS: Duration = Duration::from_hours(1);
@@ -64,7 +63,7 @@ impl KnownZone {
             "deactivated" => "Cloudflare has switched it off",
             _ => "it is not active",
         };
-        let status = printable(status);
+        let status = excerpt(status);
         Some(format!(
             "zone {name} has the status {status:?} at Cloudflare: {why}, so changes to its records \
              may have no effect"
@@ -153,7 +152,7 @@ impl Cloudflare {
 
 /// Lists the visible zones, for an operator with a wrong name or a wrong token.
 fn visible(zones: &[ZoneEntry]) -> String {
-    let names: Vec<_> = zones.iter().map(|zone| printable(&zone.name)).collect();
+    let names: Vec<_> = zones.iter().map(|zone| excerpt(&zone.name)).collect();
     if names.is_empty() {
         return "they see no zone at all, so they may lack the permission Zone:Read".to_owned();
     }

@@ -5,7 +5,7 @@
 ///
 /// A name without such a form is only converted to lower case: it is equal to itself and nothing
 /// else.
-pub(super) fn canonical(name: &str) -> String {
+pub(crate) fn canonical(name: &str) -> String {
     let bare = name.trim().trim_end_matches('.');
     idna::domain_to_ascii(bare).unwrap_or_else(|_| bare.to_lowercase())
 }
