@@ -31,6 +31,9 @@ pub mod dns {
     pub use crate::dns::providers::route53::{
         CAPABILITIES as ROUTE53_CAPABILITIES, Route53, Route53Config,
     };
+    pub use crate::dns::providers::webhook::{
+        CAPABILITIES as WEBHOOK_CAPABILITIES, Webhook, WebhookConfig,
+    };
     pub use crate::dns::reconciler::record_memory::{RecordMemory, Remembered};
     pub use crate::dns::reconciler::{
         Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge,

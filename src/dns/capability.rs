@@ -12,7 +12,7 @@ pub enum Capability {
     /// Refuses the second of two changes to one record. Changes to different records of one set
     /// both succeed.
     RecordByRecord,
-    /// Carries out a change as a whole or not at all, whatever the number of records.
+    /// Carries out a change as a whole or not at all, for any number of records.
     AllOrNothing,
     /// Keeps settings of a record beside its TTL, such as a comment, so that they can be restored.
     Settings,
@@ -99,8 +99,8 @@ impl Capabilities {
         ALL.into_iter().filter(|capability| self.has(*capability)).collect()
     }
 
-    /// Describes them in two lines of `check`, with their labels: what the provider can do, and what
-    /// follows for the guards if it cannot refuse a change.
+    /// Describes them in two lines of `check`, with their labels: the capabilities, and the weaker
+    /// guard if the provider cannot refuse a change.
     pub(crate) fn in_words(self) -> Vec<(&'static str, String)> {
         let words: Vec<&str> = self.declared().into_iter().map(Capability::in_words).collect();
         let words = if words.is_empty() { "change records".to_owned() } else { words.join(", ") };

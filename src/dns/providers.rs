@@ -9,6 +9,7 @@ pub(crate) mod route53;
 pub(crate) mod section;
 #[cfg(test)]
 mod tests;
+pub(crate) mod webhook;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -195,7 +196,7 @@ pub(crate) struct PublishedService {
 }
 
 /// All kinds of providers.
-pub(crate) const PROVIDERS: [ProviderKind; 2] = [cloudflare::KIND, route53::KIND];
+pub(crate) const PROVIDERS: [ProviderKind; 3] = [cloudflare::KIND, route53::KIND, webhook::KIND];
 
 /// Maximum time to build a provider. It reads files, and a file system may hang.
 const MAX_BUILD: Duration = Duration::from_secs(15);

@@ -74,6 +74,11 @@ pub enum Extra {
     },
     /// The settings of the Route 53 record set that contains the address.
     Route53(Route53Set),
+    /// The endpoint of a webhook that contains the address.
+    Webhook {
+        /// Every field but the type, the TTL and the targets, as the webhook lists it.
+        fields: Map<String, Value>,
+    },
 }
 
 /// The settings of a Route 53 record set, beside its name, type, TTL and values.

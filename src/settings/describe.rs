@@ -172,7 +172,7 @@ impl Config {
     }
 }
 
-/// Describes one of the zones of a file with services, with its name, and what its provider can do.
+/// Describes one of the zones of a file with services, with its name, and the capabilities of its provider.
 fn zone_in_words(zone: &NamedZone) -> Vec<(String, String)> {
     let provider = &zone.provider;
     let words = format!("{} at {}, {}", provider.zone(), provider.name(), provider.access());

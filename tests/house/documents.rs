@@ -152,7 +152,7 @@ fn every_key_stands_on_the_page_about_the_configuration() {
 fn every_key_of_a_table_stands_on_its_page_and_in_an_example() {
     let pages =
         ["docs/services.md", "docs/checks.md"].map(|page| read(&root().join(page))).concat();
-    let examples = ["services", "https", "exec", "nameservers"]
+    let examples = ["services", "https", "exec", "nameservers", "webhook"]
         .map(|name| read(&root().join(format!("examples/{name}.toml"))))
         .concat();
     let keys = goavail::testing::settings::known_table_keys();

@@ -46,7 +46,7 @@ impl ComparedRecord {
             Self { ttl: attributes.ttl, proxied: None, set_identifier: None, routing: None };
         let mut others = Vec::new();
         match &attributes.extra {
-            Extra::None => {}
+            Extra::None | Extra::Webhook { .. } => {}
             Extra::Cloudflare { proxied, .. } => record.proxied = Some(*proxied),
             Extra::Route53(set) => {
                 record.set_identifier.clone_from(&set.set_identifier);

@@ -8,7 +8,8 @@ use super::ASKED;
 use crate::lab;
 
 /// The names of the files.
-const EXAMPLES: [&str; 5] = ["services", "https", "exec", "nameservers", "active-standby"];
+const EXAMPLES: [&str; 6] =
+    ["services", "https", "exec", "nameservers", "active-standby", "webhook"];
 
 /// The program that the example of a command starts, in Debian's `monitoring-plugins-basic`.
 const PLUGIN: &str = "/usr/lib/nagios/plugins/check_smtp";

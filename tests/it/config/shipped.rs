@@ -80,16 +80,17 @@ fn every_example_in_it_is_good_by_itself() {
         assert_eq!(super::read(&text).is_err(), lonely, "{bare}: {:?}", super::read(&text));
         examples += 1;
     }
-    assert_eq!(examples, 30, "examples found");
+    assert_eq!(examples, 35, "examples found");
 }
 
 #[test]
-fn all_examples_together_are_good_for_both_providers_and_both_kinds_of_probe() {
+fn all_examples_together_are_good_for_all_providers_and_both_kinds_of_probe() {
     // `--type` wins over the checks, with a warning; `check` and `checks` exclude each other. Standbys
     // belong to services.
     let others = ["check = ", "checks = ", "require = ", "standby_below = "];
     let text = with_examples(|_, bare| !others.iter().any(|key| bare.starts_with(key)));
-    for asked in [ASKED, ON_ROUTE53] {
+    let on_webhook = Asked { provider: Some("webhook"), ..ASKED };
+    for asked in [ASKED, ON_ROUTE53, on_webhook] {
         for tcp in [false, true] {
             let config = read_with(&text, Asked { tcp: Some(tcp), ..asked }, &[]).unwrap();
             assert!(config.guards_off.is_empty(), "{:?}", config.guards_off);

@@ -183,7 +183,7 @@ pub(super) fn body(new: &NewRecord, settings: NewRecordSettings) -> Map<String, 
         }
         Some(Attributes { ttl, extra: Extra::None }) => put(&mut body, "ttl", (*ttl).into()),
         // Settings of another provider, such as a TTL of 0, may be invalid here.
-        Some(Attributes { extra: Extra::Route53(_), .. }) | None => {}
+        Some(Attributes { extra: Extra::Route53(_) | Extra::Webhook { .. }, .. }) | None => {}
     }
     if body.get("proxied") == Some(&Value::Bool(true)) {
         put(&mut body, "ttl", 1.into()); // The only valid TTL of a proxied record.
