@@ -7,12 +7,10 @@
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_sdk_route53::Client;
@@ -24,12 +22,10 @@ use aws_sdk_route53::types::{
 use aws_types::os_shim_internal::{Env, Fs};
 
 use crate::lab::is_ci;
+use crate::python;
 
 /// The packages that are installed if the machine has no moto.
 const PACKAGE: &str = "moto[server]==5.2.5";
-
-/// Time for which a failed installation is not tried again.
-const TRIES_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// A running moto. It ends when this is dropped, and when the test's process ends in any way,
 /// because its standard input ends then.
@@ -80,6 +76,11 @@ fn start(options: &[&str]) -> Option<Moto> {
     }
 }
 
+/// Returns the Python of a virtual environment that has moto.
+fn installed() -> Result<PathBuf, String> {
+    python::environment("moto-5.2.5", &[PACKAGE])
+}
+
 /// Starts the server and waits for the line that reports that it listens.
 fn serve(python: &Path, options: &[&str]) -> Result<Moto, String> {
     let complaints = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
@@ -98,54 +99,9 @@ fn serve(python: &Path, options: &[&str]) -> Result<Moto, String> {
     let Ok([port, key, secret, issued @ ..]) = <[String; 6]>::try_from(words) else {
         let _ = child.wait();
         let said = std::fs::read_to_string(complaints.path()).unwrap_or_default();
-        return Err(format!("{}: {}", python.display(), last_line(&said)));
+        return Err(format!("{}: {}", python.display(), python::last_line(&said)));
     };
     Ok(Moto { child, host: format!("127.0.0.1:{port}"), key, secret, issued })
-}
-
-fn last_line(text: &str) -> &str {
-    text.lines().last().unwrap_or("no word")
-}
-
-/// Returns the Python of a virtual environment that has moto, which is created if it does not
-/// exist.
-fn installed() -> Result<PathBuf, String> {
-    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let folder = temporary.join("moto-5.2.5");
-    let done = folder.join("complete");
-    // Tests in other processes want it at the same time: one creates it, the others wait.
-    let lock = File::create(temporary.join("moto.lock")).map_err(|e| e.to_string())?;
-    lock.lock().map_err(|e| e.to_string())?;
-    if done.exists() {
-        return Ok(folder.join("bin/python3"));
-    }
-    // A hundred tests need not wait for the same timeout one after the other.
-    let failed = temporary.join("moto.failed");
-    let age = failed.metadata().ok().and_then(|m| m.modified().ok()?.elapsed().ok());
-    if age.is_some_and(|age| age < TRIES_AGAIN_AFTER) {
-        return Err(std::fs::read_to_string(&failed).unwrap_or_default());
-    }
-    install(&folder).inspect_err(|why| drop(std::fs::write(&failed, why)))?;
-    File::create(&done).map_err(|e| e.to_string())?;
-    Ok(folder.join("bin/python3"))
-}
-
-fn install(folder: &Path) -> Result<(), String> {
-    let environment = folder.to_string_lossy();
-    run(Path::new("python3"), &["-m", "venv", "--clear", &environment])?;
-    // In CI a package that could not be installed at the first attempt is tried again.
-    let retries = if is_ci() { "--retries=5" } else { "--retries=1" };
-    let options = ["-m", "pip", "install", "--quiet", retries, "--timeout=20", PACKAGE];
-    run(&folder.join("bin/python3"), &options)
-}
-
-fn run(program: &Path, options: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(options).output();
-    let output = output.map_err(|e| format!("{}: {e}", program.display()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{options:?}: {}", last_line(&String::from_utf8_lossy(&output.stderr))))
 }
 
 impl Moto {
