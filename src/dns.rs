@@ -8,6 +8,7 @@
 //! - [`providers`]: the registry of providers
 //! - [`account`]: the pauses that a provider asks for, shared by zones with the same credentials
 //! - [`deadline`], [`dry_run`], [`metered`]: wrappers around any provider, from the inside out
+//! - [`message`]: DNS messages, for everything that speaks with name servers itself
 //! - [`clock`]: the time of the reconciler
 //! - [`reconciler`]: lists, plans, applies and retries
 //!
@@ -21,6 +22,7 @@ pub(crate) mod clock;
 pub(crate) mod deadline;
 pub(crate) mod dry_run;
 mod error;
+pub(crate) mod message;
 pub(crate) mod metered;
 pub(crate) mod name;
 pub(crate) mod providers;

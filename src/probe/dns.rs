@@ -4,33 +4,30 @@
 //! question of the query. Everything else is ignored until the timeout, so nobody off the path can
 //! forge a reply or a loss.
 
-mod message;
 pub(crate) mod settings;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::CNAME;
 use hickory_proto::rr::{RData, Record, RecordType};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::Instant;
 
 use super::now;
 use super::route::{Routes, Waited};
 use super::tcp::{is_about_the_target, open};
+use crate::dns::message::exchange::{LARGEST_DATAGRAM, connected_socket};
+use crate::dns::message::framing::{read_message, write_message};
+use crate::dns::message::{Question, ReceivedMessage, SentQuery};
 use crate::engine::event::ProbeRequest;
 use crate::engine::types::{Answer, Endpoint, WrongAnswer};
 use crate::text::{error_chain, first_few, milliseconds, one_line, seconds};
-use message::{ReceivedMessage, SentQuery};
 use settings::{DnsSettings, DnsTransport, rcode_word};
-
-/// Size of the buffer for one answer by UDP. Larger ones are cut, and malformed then.
-const LARGEST_DATAGRAM: usize = 4096;
 
 /// Number of the records of an answer that are shown.
 const SHOWN_RECORDS: usize = 3;
@@ -99,22 +96,17 @@ impl Exchange<'_> {
     /// Asks by UDP. Returns `None` if the answer was truncated. The socket is connected, so the kernel
     /// discards datagrams from elsewhere; its port is random.
     async fn by_udp(&self) -> Result<Option<Message>, Answer> {
-        let any: IpAddr = match self.server {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let socket = UdpSocket::bind((any, 0)).await.map_err(|error| own_fault(&error))?;
-        socket.connect(self.server).await.map_err(|error| own_fault(&error))?;
-        let mut query = SentQuery::new(self.settings, true);
+        let socket = connected_socket(self.server).await.map_err(|error| own_fault(&error))?;
+        let mut query = self.query(true);
         self.send(&socket, &query).await?;
         let mut buffer = vec![0; LARGEST_DATAGRAM];
         loop {
             let length = socket.recv(&mut buffer).await.map_err(|error| self.no_answer(&error))?;
-            match query.read(&buffer[..length]) {
+            match self.read(&query, &buffer[..length]) {
                 ReceivedMessage::Answer(message) => return Ok(Some(*message)),
                 ReceivedMessage::Foreign => self.progress().foreign += 1,
-                ReceivedMessage::NoEdns => {
-                    query = SentQuery::new(self.settings, false);
+                ReceivedMessage::NoEdns(_) => {
+                    query = self.query(false);
                     self.send(&socket, &query).await?;
                 }
                 ReceivedMessage::Truncated => {
@@ -125,7 +117,25 @@ impl Exchange<'_> {
         }
     }
 
-    async fn send(&self, socket: &UdpSocket, query: &SentQuery<'_>) -> Result<(), Answer> {
+    /// Returns a new query. It asks for recursion: a resolver needs that to look further than its
+    /// cache, and an authoritative server ignores it.
+    fn query(&self, has_edns: bool) -> SentQuery {
+        let DnsSettings { query, query_type, .. } = self.settings;
+        let question = Question { name: query.clone(), query_type: *query_type, recursion: true };
+        SentQuery::new(question, has_edns)
+    }
+
+    /// Reads a message from the server. FORMERR may be the wanted answer.
+    fn read(&self, query: &SentQuery, bytes: &[u8]) -> ReceivedMessage {
+        match query.read(bytes) {
+            ReceivedMessage::NoEdns(message) if self.settings.rcode == ResponseCode::FormErr => {
+                ReceivedMessage::Answer(message)
+            }
+            received => received,
+        }
+    }
+
+    async fn send(&self, socket: &UdpSocket, query: &SentQuery) -> Result<(), Answer> {
         let bytes = query.encode().map_err(Answer::Fault)?;
         match socket.send(&bytes).await {
             Ok(_) => Ok(()),
@@ -134,7 +144,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// Asks by TCP. Each message follows its length. Source: RFC 1035, 4.2.2.
+    /// Asks by TCP.
     async fn by_tcp(&self) -> Result<Message, Answer> {
         self.progress().awaited = "connection by TCP";
         let mut stream = open(self.probe, self.routes).await.map_err(|answer| match answer {
@@ -142,31 +152,27 @@ impl Exchange<'_> {
             answer => answer,
         })?;
         self.progress().phase_ended("connect", "answer");
-        let mut query = SentQuery::new(self.settings, true);
+        let mut query = self.query(true);
         self.write(&mut stream, &query).await?;
         loop {
-            let length = stream.read_u16().await.map_err(|error| self.no_answer(&error))?;
-            let mut buffer = vec![0; length.into()];
-            stream.read_exact(&mut buffer).await.map_err(|error| self.no_answer(&error))?;
-            match query.read(&buffer) {
+            let buffer = read_message(&mut stream).await.map_err(|error| self.no_answer(&error))?;
+            match self.read(&query, &buffer) {
                 ReceivedMessage::Answer(message) => return Ok(*message),
                 // Nothing can follow by a better way.
                 ReceivedMessage::Foreign | ReceivedMessage::Truncated => {
                     self.progress().foreign += 1;
                 }
-                ReceivedMessage::NoEdns => {
-                    query = SentQuery::new(self.settings, false);
+                ReceivedMessage::NoEdns(_) => {
+                    query = self.query(false);
                     self.write(&mut stream, &query).await?;
                 }
             }
         }
     }
 
-    async fn write(&self, stream: &mut TcpStream, query: &SentQuery<'_>) -> Result<(), Answer> {
+    async fn write(&self, stream: &mut TcpStream, query: &SentQuery) -> Result<(), Answer> {
         let bytes = query.encode().map_err(Answer::Fault)?;
-        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-        let framed = [&length.to_be_bytes(), &*bytes].concat();
-        stream.write_all(&framed).await.map_err(|error| self.no_answer(&error))
+        write_message(stream, &bytes).await.map_err(|error| self.no_answer(&error))
     }
 
     /// Returns the answer of a probe that ended in an error after its query had left this machine.

@@ -6,6 +6,8 @@ mod peers;
 
 use super::settings::{WantedRecord, parse_query, parse_type};
 use super::*;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use hickory_proto::op::ResponseCode;
 
 /// Long enough for an answer on a busy machine.

@@ -3,6 +3,7 @@
 use hickory_proto::op::{Edns, MessageType, OpCode, Query};
 use hickory_proto::rr::Name;
 use hickory_proto::rr::rdata::A;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -286,7 +287,8 @@ mod properties {
         #[test]
         fn any_bytes_are_read(received in prop::collection::vec(any::<u8>(), 0..200), spoiled in 0..80usize) {
             let asks = wanting(question("www.example.test", "A", 53), "192.0.2.1");
-            let sent = message::SentQuery::new(&asks, true);
+            let (name, query_type) = (asks.query.clone(), asks.query_type);
+            let sent = SentQuery::new(Question { name, query_type, recursion: true }, true);
             let _ = sent.read(&received);
             let query = Message::from_vec(&sent.encode().unwrap()).unwrap();
             prop_assert_eq!(query.queries, [Query::query(asks.query.clone(), RecordType::A)]);
