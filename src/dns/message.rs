@@ -1,13 +1,15 @@
-//! DNS messages: the query, the reading of what is received after it, and their transport.
+//! DNS messages: the query, the reading of messages that are received after it, and their transport.
 //!
 //! Used by dns checks, by the provider for RFC 2136 and for the proof of effect. An answer counts only
 //! if it has the id and the question of the query; everything else is [`ReceivedMessage::Foreign`].
 //!
 //! - [`framing`]: messages over TCP
 //! - [`exchange`]: one query and its answer, by UDP or TCP
+//! - [`rcode`]: the words for rcodes
 
 pub(crate) mod exchange;
 pub(crate) mod framing;
+pub(crate) mod rcode;
 
 use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};

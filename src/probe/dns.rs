@@ -23,11 +23,12 @@ use super::route::{Routes, Waited};
 use super::tcp::{is_about_the_target, open};
 use crate::dns::message::exchange::{LARGEST_DATAGRAM, connected_socket};
 use crate::dns::message::framing::{read_message, write_message};
+use crate::dns::message::rcode::rcode_word;
 use crate::dns::message::{Question, ReceivedMessage, SentQuery};
 use crate::engine::event::ProbeRequest;
 use crate::engine::types::{Answer, Endpoint, WrongAnswer};
 use crate::text::{error_chain, first_few, milliseconds, one_line, seconds};
-use settings::{DnsSettings, DnsTransport, rcode_word};
+use settings::{DnsSettings, DnsTransport};
 
 /// Number of the records of an answer that are shown.
 const SHOWN_RECORDS: usize = 3;

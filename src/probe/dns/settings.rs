@@ -5,23 +5,10 @@ use std::net::IpAddr;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use crate::dns::message::rcode::RCODES;
+
 /// The port of name servers.
 pub const DEFAULT_PORT: u16 = 53;
-
-/// The rcodes that a check may ask for. Source: the registry of DNS rcodes at IANA.
-const RCODES: [(&str, ResponseCode); 11] = [
-    ("NOERROR", ResponseCode::NoError),
-    ("FORMERR", ResponseCode::FormErr),
-    ("SERVFAIL", ResponseCode::ServFail),
-    ("NXDOMAIN", ResponseCode::NXDomain),
-    ("NOTIMP", ResponseCode::NotImp),
-    ("REFUSED", ResponseCode::Refused),
-    ("YXDOMAIN", ResponseCode::YXDomain),
-    ("YXRRSET", ResponseCode::YXRRSet),
-    ("NXRRSET", ResponseCode::NXRRSet),
-    ("NOTAUTH", ResponseCode::NotAuth),
-    ("NOTZONE", ResponseCode::NotZone),
-];
 
 /// Types that are no questions to a name server, or are answered by a whole zone.
 const NO_QUESTIONS: [RecordType; 5] =
@@ -168,12 +155,6 @@ pub fn parse_rcode(text: &str) -> Result<ResponseCode, String> {
     })
 }
 
-/// Returns the word for an rcode.
-pub(super) fn rcode_word(code: ResponseCode) -> String {
-    let found = RCODES.iter().find(|(_, other)| *other == code);
-    found.map_or_else(|| format!("RCODE{}", u16::from(code)), |(word, _)| (*word).to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use hickory_proto::rr::rdata::{A, CNAME, MX, TXT};
@@ -243,7 +224,5 @@ mod tests {
         }
         assert_eq!(parse_rcode("NXDomain"), Ok(ResponseCode::NXDomain));
         assert!(parse_rcode("OK").unwrap_err().contains("NOERROR, FORMERR"));
-        assert_eq!(rcode_word(ResponseCode::from(0, 9)), "NOTAUTH");
-        assert_eq!(rcode_word(ResponseCode::from(1, 7)), "RCODE23");
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::failure::{AnswerPart, ExchangeEnd, of_http};
 use super::first_bytes::RecordingStream;
 use super::judge::judge;
-use super::prepared::{Prepared, Question};
+use super::prepared::{BodylessRequest, Prepared};
 use super::progress::Progress;
 
 /// Maximum size of the head of an answer in bytes.
@@ -23,7 +23,7 @@ const LARGEST_HEAD: usize = 32 * 1024;
 /// Sends a request over a stream and judges the answer.
 pub(super) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    question: Question,
+    question: BodylessRequest,
     prepared: &Prepared,
     progress: &mut Progress,
     until: Instant,
@@ -60,7 +60,7 @@ pub(super) async fn exchange(
 
 async fn ask(
     sender: &mut SendRequest<Empty<Bytes>>,
-    question: Question,
+    question: BodylessRequest,
     prepared: &Prepared,
     (progress, until): (&mut Progress, Instant),
 ) -> ExchangeEnd {

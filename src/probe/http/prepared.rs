@@ -21,7 +21,7 @@ use crate::text::{join_or_none, seconds};
 const LARGEST_HEADER: u64 = 8 * 1024;
 
 /// A request, which has no body.
-pub(super) type Question = Request<Empty<Bytes>>;
+pub(super) type BodylessRequest = Request<Empty<Bytes>>;
 
 /// A check, ready to ask.
 #[derive(Debug)]
@@ -35,13 +35,13 @@ pub(super) struct Prepared {
 /// The parts of a check that come from files.
 #[derive(Debug)]
 pub(super) struct Material {
-    question: Question,
+    question: BodylessRequest,
     pub(super) tls: Option<Tls>,
 }
 
 impl Material {
     /// Returns the request, ready to be sent.
-    pub(super) fn question(&self) -> Question {
+    pub(super) fn question(&self) -> BodylessRequest {
         self.question.clone()
     }
 }

@@ -128,7 +128,7 @@ impl Destination {
     fn failed(self, error: ConnectorError) -> ConnectorError {
         let (is_timeout, is_user, is_io) = (error.is_timeout(), error.is_user(), error.is_io());
         let other = error.as_other();
-        let source = Box::new(NoAnswer { asked: self, source: error.into_source() });
+        let source = Box::new(NoResponse { asked: self, source: error.into_source() });
         if is_timeout {
             ConnectorError::timeout(source)
         } else if is_user {
@@ -143,12 +143,12 @@ impl Destination {
 
 /// A request without an answer. It contains no URL, because the path or the query may be a secret.
 #[derive(Debug)]
-pub(super) struct NoAnswer {
+pub(super) struct NoResponse {
     asked: Destination,
     source: Box<dyn Error + Send + Sync>,
 }
 
-impl std::fmt::Display for NoAnswer {
+impl std::fmt::Display for NoResponse {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "no answer from {}", self.asked.host)?;
         match &self.asked.through {
@@ -158,7 +158,7 @@ impl std::fmt::Display for NoAnswer {
     }
 }
 
-impl Error for NoAnswer {
+impl Error for NoResponse {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(self.source.as_ref())
     }
