@@ -28,6 +28,10 @@ pub mod dns {
         CAPABILITIES as CLOUDFLARE_CAPABILITIES, Cloudflare, CloudflareConfig,
         CloudflareCredentials, NewRecordSettings,
     };
+    pub use crate::dns::providers::rfc2136::{
+        CAPABILITIES as RFC2136_CAPABILITIES, KeyAlgorithm, Rfc2136, Rfc2136Config, ServerAddress,
+        TsigKey,
+    };
     pub use crate::dns::providers::route53::{
         CAPABILITIES as ROUTE53_CAPABILITIES, Route53, Route53Config,
     };

@@ -5,6 +5,7 @@
 //! no changes.
 
 pub(crate) mod cloudflare;
+pub(crate) mod rfc2136;
 pub(crate) mod route53;
 pub(crate) mod section;
 #[cfg(test)]
@@ -113,6 +114,11 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
         None
     }
 
+    /// Returns the least that must be granted there, a line for each kind of server with its label.
+    fn grants(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
     /// Returns the rest of a sentence about the record sets in which the floor holds.
     fn floor_applies_to(&self) -> &'static str {
         ""
@@ -196,7 +202,7 @@ pub(crate) struct PublishedService {
 }
 
 /// All kinds of providers.
-pub(crate) const PROVIDERS: [ProviderKind; 3] = [cloudflare::KIND, route53::KIND, webhook::KIND];
+pub(crate) const PROVIDERS: [ProviderKind; 4] = [cloudflare::KIND, route53::KIND, rfc2136::KIND, webhook::KIND];
 
 /// Maximum time to build a provider. It reads files, and a file system may hang.
 const MAX_BUILD: Duration = Duration::from_secs(15);

@@ -78,7 +78,8 @@ impl Config {
         if !named {
             parts.push(("access".to_owned(), zone.provider.access()));
             let capabilities = zone.provider.capabilities().in_words().into_iter();
-            parts.extend(capabilities.map(|(label, words)| (label.to_owned(), words)));
+            let lines = capabilities.chain(zone.provider.grants());
+            parts.extend(lines.map(|(label, words)| (label.to_owned(), words)));
         }
         let others = [
             ("repair", Some(repair(service))),
@@ -178,7 +179,8 @@ fn zone_in_words(zone: &NamedZone) -> Vec<(String, String)> {
     let words = format!("{} at {}, {}", provider.zone(), provider.name(), provider.access());
     let mut parts = vec![(format!("zone {}", zone.name), words)];
     let capabilities = provider.capabilities().in_words().into_iter();
-    parts.extend(capabilities.map(|(label, words)| (format!("  {label}"), words)));
+    let lines = capabilities.chain(provider.grants());
+    parts.extend(lines.map(|(label, words)| (format!("  {label}"), words)));
     parts
 }
 

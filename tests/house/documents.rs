@@ -152,7 +152,7 @@ fn every_key_stands_on_the_page_about_the_configuration() {
 fn every_key_of_a_table_stands_on_its_page_and_in_an_example() {
     let pages =
         ["docs/services.md", "docs/checks.md"].map(|page| read(&root().join(page))).concat();
-    let examples = ["services", "https", "exec", "nameservers", "webhook"]
+    let examples = ["services", "https", "exec", "nameservers", "rfc2136", "webhook"]
         .map(|name| read(&root().join(format!("examples/{name}.toml"))))
         .concat();
     let keys = goavail::testing::settings::known_table_keys();
@@ -162,7 +162,7 @@ fn every_key_of_a_table_stands_on_its_page_and_in_an_example() {
     let lacks = |whole: &String| {
         let (group, key) = whole.split_once('.').unwrap();
         !tables.iter().any(|table| {
-            let lines = table.lines().map(|line| line.trim_start_matches('#'));
+            let lines = table.lines().map(|line| line.trim_start_matches(['#', ' ']));
             table.trim_start_matches('[').starts_with(group)
                 && lines.filter_map(|line| line.split_once(" = ")).any(|(shown, _)| shown == key)
         })

@@ -181,12 +181,12 @@ const REFUSED: &[(&str, &str, &str)] = &[
     (
         "provider = \"cloudflare\"",
         "provider = \"clodflare\"",
-        "x:6: zone.main.provider: \"clodflare\" is not allowed; a DNS provider: cloudflare, route53, webhook",
+        "x:6: zone.main.provider: \"clodflare\" is not allowed; a DNS provider: cloudflare, route53, rfc2136, webhook",
     ),
     (
         "provider = \"cloudflare\"\n",
         "",
-        "x:5: zone.main.provider: missing; a DNS provider: cloudflare, route53, webhook",
+        "x:5: zone.main.provider: missing; a DNS provider: cloudflare, route53, rfc2136, webhook",
     ),
     (
         "domain = \"example.com\"\n",

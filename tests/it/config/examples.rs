@@ -9,7 +9,7 @@ use crate::lab;
 
 /// The names of the files.
 const EXAMPLES: [&str; 6] =
-    ["services", "https", "exec", "nameservers", "active-standby", "webhook"];
+    ["services", "https", "exec", "nameservers", "active-standby", "rfc2136", "webhook"];
 
 /// The program that the example of a command starts, in Debian's `monitoring-plugins-basic`.
 const PLUGIN: &str = "/usr/lib/nagios/plugins/check_smtp";

@@ -193,7 +193,7 @@ fn a_key_in_the_wrong_place_is_refused_with_its_place() {
         ("Status", "Canaries", top),
         ("", "listen", "belongs to [Status]"),
         ("", "require_signed", "belongs to [Members]"),
-        ("", "ttl", "belongs to [Cloudflare] or [Route53] or [Webhook]"),
+        ("", "ttl", "belongs to [Cloudflare] or [Route53] or [RFC2136] or [Webhook]"),
         ("Cloudflare", "aws_domain", "belongs to [Route53]"),
         ("Route53", "dns_proxied", "belongs to [Cloudflare]"),
     ];
@@ -232,8 +232,8 @@ fn unknown_names_get_what_is_known_about_them() {
         (
             "a section of something else",
             "[gandi]\nx = 1",
-            "goavail.toml:1: gandi: not a known section; there are [Cloudflare], [Route53], [Webhook], \
-             [Members] and [Status]",
+            "goavail.toml:1: gandi: not a known section; there are [Cloudflare], [Route53], [RFC2136], \
+             [Webhook], [Members] and [Status]",
         ),
         (
             "a section as a key",
