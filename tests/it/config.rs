@@ -16,6 +16,7 @@ mod golden;
 mod keys;
 mod network;
 mod old_files;
+mod rfc2136;
 mod secrets;
 mod services;
 mod shipped;

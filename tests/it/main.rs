@@ -26,6 +26,8 @@ mod ported;
 mod proxy;
 mod python;
 mod reconciler;
+mod rfc2136;
+mod rfc2136_agent;
 mod route53;
 mod route53_agent;
 mod serve;
