@@ -1,0 +1,23 @@
+//! The proof of effect: after the provider's word, each authoritative name server of the zone is asked
+//! until it shows the change.
+//!
+//! It observes confirmed changes, and is no input of any decision: the reconciler sends them into a
+//! bounded queue and never waits.
+//!
+//! - [`section`]: the keys `confirm`, `confirm_servers`, `confirm_timeout`
+//! - [`change`]: confirmed changes, and whether DNS can prove them
+//! - `answer`: one answer of a name server
+//! - `open_change`, `pace`, `watch`: who showed what, when to ask next, what to report
+//! - [`effect`]: the report, and its words
+//! - `servers`: the name servers of a zone
+//! - [`task`]: the questions, and the news
+
+mod answer;
+pub(crate) mod change;
+pub(crate) mod effect;
+mod open_change;
+mod pace;
+pub(crate) mod section;
+mod servers;
+pub(crate) mod task;
+mod watch;

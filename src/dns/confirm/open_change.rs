@@ -1,0 +1,225 @@
+//! A change that is waited for: the name servers that show it, and those that do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::answer::Sighting;
+use super::change::{ChangeKind, MadeChange};
+use super::effect::{ChangeEffect, EffectState, NameServer, ServerEffect, ServerState};
+use crate::engine::ids::ServiceId;
+use crate::engine::plan::{Family, SetKey};
+
+/// A change that is waited for.
+#[derive(Debug, Clone)]
+pub(super) struct OpenChange {
+    service: Option<ServiceId>,
+    pub(super) address: IpAddr,
+    pub(super) kind: ChangeKind,
+    /// The time of the provider's confirmation.
+    pub(super) at: Instant,
+    took: Duration,
+    /// The sets that have to show the change. A later change of the address takes them away.
+    pub(super) sets: BTreeSet<SetKey>,
+    /// The owner names, in the provider's order.
+    names: Vec<String>,
+    /// Time in seconds for which caches may keep an older positive answer.
+    ttl: Option<u32>,
+    /// Whether caches may keep a negative answer, and the longest time for that.
+    negative: Option<Option<u32>>,
+    /// The sets that each address of a name server does not show yet.
+    left: BTreeMap<SocketAddr, BTreeSet<SetKey>>,
+    /// The time at which each address of a name server showed all sets.
+    shown: BTreeMap<SocketAddr, Instant>,
+    /// The last answers that did not show the change, in words.
+    answers: BTreeMap<SocketAddr, String>,
+    /// Whether it was reported as not visible.
+    pub(super) is_overdue: bool,
+}
+
+/// An answer of a name server.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered {
+    /// The address that was asked.
+    pub(crate) server: SocketAddr,
+    /// The set that it was asked about.
+    pub(crate) set: SetKey,
+    /// The time of the question.
+    pub(crate) sent: Instant,
+    /// The time of the answer.
+    pub(crate) received: Instant,
+    /// The content of the answer.
+    pub(crate) sighting: Sighting,
+}
+
+impl OpenChange {
+    /// Begins to wait for a change; `None` if none of its sets can prove it.
+    pub(super) fn new(
+        change: &MadeChange,
+        [at, desired_since]: [Instant; 2],
+        servers: &[NameServer],
+    ) -> Option<Self> {
+        let provable = || change.sets.iter().filter(|(_, proof)| proof.obstacle.is_none());
+        let sets: BTreeSet<SetKey> = provable().map(|(set, _)| set.clone()).collect();
+        if sets.is_empty() {
+            return None;
+        }
+        let is_negative = provable().any(|(_, proof)| proof.ttl.is_none());
+        let mut open = Self {
+            service: change.service,
+            address: change.address,
+            kind: change.kind,
+            at,
+            took: at.saturating_duration_since(desired_since),
+            names: provable().map(|(set, _)| set.name.clone()).collect(),
+            ttl: provable().filter_map(|(_, proof)| proof.ttl).max(),
+            negative: is_negative.then_some(None),
+            sets,
+            left: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            is_overdue: false,
+        };
+        open.follow(servers);
+        Some(open)
+    }
+
+    /// Waits for these name servers from now on.
+    pub(super) fn follow(&mut self, servers: &[NameServer]) {
+        let addresses: BTreeSet<SocketAddr> =
+            servers.iter().flat_map(|server| server.addresses.iter().copied()).collect();
+        self.left.retain(|address, _| addresses.contains(address));
+        self.shown.retain(|address, _| addresses.contains(address));
+        self.answers.retain(|address, _| addresses.contains(address));
+        for address in addresses {
+            if !self.shown.contains_key(&address) {
+                self.left.entry(address).or_insert_with(|| self.sets.clone());
+            }
+        }
+    }
+
+    /// Gives up the sets of a later change of the same address. Returns whether none is left.
+    pub(super) fn give_up(&mut self, later: &Self) -> bool {
+        if self.address == later.address {
+            self.sets.retain(|set| !later.sets.contains(set));
+            self.names.retain(|name| self.sets.iter().any(|set| set.name == *name));
+            for sets in self.left.values_mut() {
+                sets.retain(|set| !later.sets.contains(set));
+            }
+            // An address of which the rest was shown before shows all that is left.
+            let done: Vec<SocketAddr> =
+                self.left.extract_if(.., |_, sets| sets.is_empty()).map(|(it, _)| it).collect();
+            for address in done {
+                self.shown.insert(address, later.at);
+            }
+        }
+        self.sets.is_empty()
+    }
+
+    /// Returns the sets that an address of a name server does not show yet.
+    pub(super) fn left_at(&self, server: SocketAddr) -> impl Iterator<Item = &SetKey> {
+        self.left.get(&server).into_iter().flatten()
+    }
+
+    /// Records an answer. One to an older question proves nothing. Returns whether the set is shown
+    /// now and was not before.
+    pub(super) fn answered(&mut self, answer: &Answered) -> bool {
+        let Some(left) = self.left.get_mut(&answer.server) else { return false };
+        if answer.sent < self.at || !left.contains(&answer.set) {
+            return false;
+        }
+        if !answer.sighting.shows(self.address, self.kind) {
+            let family = Family::of(self.address);
+            let words = answer.sighting.instead(self.address, family);
+            self.answers.insert(answer.server, words);
+            if let (Sighting::Addresses(seen), Some(longest)) =
+                (&answer.sighting, &mut self.negative)
+            {
+                *longest = (*longest).max(seen.negative_ttl);
+            }
+            return false;
+        }
+        left.remove(&answer.set);
+        if left.is_empty() {
+            self.left.remove(&answer.server);
+            self.answers.remove(&answer.server);
+            self.shown.insert(answer.server, answer.received);
+        }
+        true
+    }
+
+    /// Returns the time at which the last name server showed the change, if all did that can be asked.
+    /// `faults` are the addresses that cannot.
+    pub(super) fn visible_since(
+        &self,
+        servers: &[NameServer],
+        faults: &BTreeMap<SocketAddr, String>,
+    ) -> Option<Instant> {
+        let mut last = None;
+        for address in servers.iter().flat_map(|server| &server.addresses) {
+            match self.shown.get(address) {
+                Some(shown) => last = last.max(Some(*shown)),
+                None if faults.contains_key(address) => {}
+                None => return None,
+            }
+        }
+        last
+    }
+
+    /// Returns the time in seconds for which caches may keep an older answer, if it is known.
+    fn cached_for(&self) -> Option<u32> {
+        match self.negative {
+            None => self.ttl,
+            Some(negative) => negative.map(|negative| negative.max(self.ttl.unwrap_or(0))),
+        }
+    }
+
+    /// Returns the effect as it is at `now`.
+    pub(super) fn effect(
+        &self,
+        servers: &[NameServer],
+        faults: &BTreeMap<SocketAddr, String>,
+        now: Instant,
+    ) -> ChangeEffect {
+        let visible = self.visible_since(servers, faults);
+        let mut states = Vec::new();
+        for server in servers {
+            states.extend(server.trouble.as_ref().map(|why| ServerEffect {
+                name: server.name.clone(),
+                address: None,
+                state: ServerState::Unasked(why.clone()),
+            }));
+            for address in &server.addresses {
+                let state = match (self.shown.get(address), faults.get(address)) {
+                    (Some(shown), _) => {
+                        ServerState::Shows(shown.saturating_duration_since(self.at))
+                    }
+                    (None, Some(why)) => ServerState::Unasked(why.clone()),
+                    (None, None) => ServerState::Waiting(self.answers.get(address).cloned()),
+                };
+                let (name, address) = (server.name.clone(), Some(*address));
+                states.push(ServerEffect { name, address, state });
+            }
+        }
+        let state = match (visible, self.is_overdue) {
+            (Some(_), _) => EffectState::Visible,
+            (None, true) => EffectState::NotVisible,
+            (None, false) => EffectState::Waiting,
+        };
+        ChangeEffect {
+            service: self.service,
+            address: self.address,
+            kind: self.kind,
+            names: self.names.clone(),
+            at: self.at,
+            took: self.took,
+            state,
+            after: visible.unwrap_or(now).saturating_duration_since(self.at),
+            ttl: self.cached_for(),
+            servers: states,
+            trouble: None,
+        }
+    }
+}
