@@ -3,6 +3,7 @@
 //! - `event_loop`: owns the engine, and carries out its actions
 //! - `input`: everything that the event loop receives; `clock`, `timer`: time
 //! - `zones`: the first listing of each zone, and the reconcilers
+//! - `confirming`: the proof of effect, and its news
 //! - `observers`: the log, notices and status
 //! - `peers`: the cluster's task
 //! - `operator`: the operator's commands
@@ -17,6 +18,7 @@
 
 mod calendar;
 mod clock;
+mod confirming;
 mod event_loop;
 mod fixed;
 mod ids;
@@ -194,6 +196,7 @@ impl AgentStart {
             outbox: outbox.clone(),
             store: Arc::clone(&store),
             counters,
+            confirmer: confirming::start(&talk, &zones, outbox.clone()),
         };
         let reconcilers = Reconcilers::start(&zones, first, surroundings);
         let notices = NoticeObserver::start(&config, &talk);

@@ -10,6 +10,7 @@
 //! - [`deadline`], [`dry_run`], [`metered`]: wrappers around any provider, from the inside out
 //! - [`message`]: DNS messages, for everything that speaks with name servers itself
 //! - [`clock`]: the time of the reconciler
+//! - [`confirm`]: asks name servers whether a change is visible
 //! - [`reconciler`]: lists, plans, applies and retries
 //!
 //! A provider lists the address records at the managed names and carries out changes. It decides
@@ -19,6 +20,7 @@ pub(crate) mod account;
 pub(crate) mod by_set;
 mod capability;
 pub(crate) mod clock;
+pub(crate) mod confirm;
 pub(crate) mod deadline;
 pub(crate) mod dry_run;
 mod error;

@@ -119,6 +119,10 @@ pub enum NoticeKind {
     /// Addresses were added at names that had none, without a record in memory; in dry-run, they
     /// would be.
     Created,
+    /// All name servers of the zone show a change.
+    Visible,
+    /// A name server does not show a change for too long.
+    NotVisible,
     /// A name is suspended because of a problem of its own; all other names are maintained.
     NameFailing,
     /// The suspended name is maintained again.

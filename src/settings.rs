@@ -34,6 +34,7 @@ use crate::config::keys::{Schema, Section};
 use crate::config::problem::Report;
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{ConfigErrors, Env};
+use crate::dns::confirm::section::ConfirmKeys;
 use crate::dns::providers::{PROVIDERS, PublishedService, ZoneConfig};
 use crate::engine::ids::ServiceId;
 use crate::file;
@@ -181,6 +182,7 @@ impl Config {
             account: self.zones[place].account.clone(),
             dry_run: self.dry_run,
             shared: self.sections.cluster.is_some(),
+            confirm: self.zones[place].confirm.clone(),
         }
     }
 }
@@ -310,6 +312,7 @@ fn schema(kinds: Kinds<'_>) -> Schema {
     ParsedTables::add_to(&mut schema, kinds);
     for provider in kinds.providers {
         schema.add(provider.section, provider.keys);
+        schema.add(provider.section, ConfirmKeys::KEYS);
     }
     ParsedSections::add_to(&mut schema);
     schema

@@ -22,6 +22,7 @@ pub mod cluster {
 pub mod dns {
     pub use crate::dns::account::Account;
     pub use crate::dns::clock::now;
+    pub use crate::dns::confirm::change::EffectSender;
     pub use crate::dns::deadline::Deadline;
     pub use crate::dns::dry_run::DryRun;
     pub use crate::dns::providers::cloudflare::{
@@ -126,8 +127,9 @@ pub mod status {
     /// The status as JSON has it.
     pub mod model {
         pub use crate::status::model::{
-            Agent, CheckFailure, CheckStatus, CountedMode, Drained, Health, Mode, Outcome, Peer,
-            PhaseTimes, Reason, Returning, Standby, Status, Streak, Target, WaitingDrain,
+            Agent, CheckFailure, CheckStatus, CountedMode, Drained, EffectProgress, EffectStatus,
+            Health, Mode, Outcome, Peer, PhaseTimes, Reason, Returning, ServerStatus, Standby,
+            Status, Streak, Target, WaitingDrain,
         };
     }
 }

@@ -116,6 +116,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 self.observers.peer_event(&event);
                 self.handle(event.into());
             }
+            Input::Effect(news) => self.observers.effect(&self.engine, &news),
             Input::Command(command) => {
                 let now = self.command_time();
                 let events = self.commands.accept(command, &self.engine, &self.ids, now);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::cluster::ClusterEvent;
 use crate::config::ConfigErrors;
 use crate::dns::DnsProvider;
+use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::event::Event;
 use crate::engine::ids::ZoneId;
 use crate::settings::Config;
@@ -24,6 +25,8 @@ pub(super) enum Input {
     Reloaded(Box<Result<NewConfig, ReloadError>>),
     /// A report about a peer.
     Cluster(ClusterEvent),
+    /// News about changes that name servers show, or do not.
+    Effect(ZoneNews),
     /// A command of the operator.
     Command(OperatorCommand),
     /// A request to stop (SIGTERM, SIGINT).

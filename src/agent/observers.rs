@@ -6,6 +6,7 @@ pub(super) mod status;
 pub(super) mod warnings;
 
 use crate::cluster::ClusterEvent;
+use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
 use crate::engine::ids::ZoneId;
@@ -26,6 +27,9 @@ pub(super) trait Observer {
 
     /// The cluster reported something about a peer; the engine receives it next.
     fn peer_event(&mut self, _event: &ClusterEvent) {}
+
+    /// Name servers show a change, or do not.
+    fn effect(&mut self, _engine: &Engine, _news: &ZoneNews) {}
 
     /// A new configuration is in force.
     fn reloaded(&mut self, _config: &Config) {}
@@ -69,6 +73,14 @@ impl Observer for Observers {
     fn peer_event(&mut self, event: &ClusterEvent) {
         if let Some(status) = &mut self.status {
             status.peer_event(event);
+        }
+    }
+
+    fn effect(&mut self, engine: &Engine, news: &ZoneNews) {
+        self.log.effect(engine, news);
+        self.notices.effect(engine, news);
+        if let Some(status) = &mut self.status {
+            status.effect(engine, news);
         }
     }
 

@@ -10,8 +10,10 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::Ended;
+use super::confirming;
 use super::input::{Input, Providers};
 use super::state_store::{Records, StateStore};
+use crate::dns::confirm::task::Confirmer;
 use crate::dns::metered::{Metered, ProviderCounters};
 use crate::dns::providers::{self, BuildError, ZoneConfig};
 use crate::dns::reconciler::handle::{FirstListing, ReconcilerHandle, Surroundings};
@@ -196,6 +198,8 @@ pub(super) struct ZoneSurroundings {
     pub(super) store: Arc<StateStore>,
     /// The number of calls to all providers by outcome.
     pub(super) counters: ZoneCounters,
+    /// The observer of changes that came into force.
+    pub(super) confirmer: Confirmer,
 }
 
 impl ZoneSurroundings {
@@ -205,6 +209,7 @@ impl ZoneSurroundings {
             runtime: self.talk.clone(),
             reports: self.reports(id),
             store: self.records(zone),
+            effects: self.confirmer.sender(id),
         }
     }
 
@@ -318,6 +323,7 @@ impl Reconcilers {
     pub(super) fn reload(&mut self, zones: &Zones, mut providers: Providers) {
         self.surroundings.store.assign_zones(zones);
         self.surroundings.counters.keep(zones);
+        self.surroundings.confirmer.reload(confirming::confirmed(zones));
         let mut gone: Vec<ZoneReconciler> = Vec::new();
         for (_, reconciler) in self.handles.extract_if(.., |id, _| !zones.contains_key(id)) {
             gone.push(reconciler);

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use self::section::{BuiltProvider, ProviderSection, ServiceRecords, ZoneTable};
 use super::account::Account;
+use super::confirm::section::ConfirmSettings;
 use super::deadline::Deadline;
 use super::dry_run::DryRun;
 use super::{BySet, Capabilities, DnsProvider, ProviderCause, ServiceNames};
@@ -119,6 +120,11 @@ pub trait ProviderSettings: Any + Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Returns whether new records are answered with addresses of the provider's own.
+    fn proxies_new_records(&self) -> BySet<bool> {
+        BySet::new(false)
+    }
+
     /// Returns the rest of a sentence about the record sets in which the floor holds.
     fn floor_applies_to(&self) -> &'static str {
         ""
@@ -178,6 +184,8 @@ pub(crate) struct ZoneConfig {
     pub dry_run: bool,
     /// Whether other agents manage the same records.
     pub shared: bool,
+    /// The proof of effect; `None` if it is off.
+    pub confirm: Option<ConfirmSettings>,
 }
 
 impl ZoneConfig {

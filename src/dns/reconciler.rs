@@ -15,6 +15,7 @@
 //! - `pending_writes`: writes that the next listing has to verify
 //! - `rejections`: changes that the provider did not make
 //! - `uncertain`, `surprises`: places with uncertain content
+//! - `effects`: reports of changes that came into force
 //! - `record_memory`, `record_store`: the settings of withdrawn records
 //! - `desired_since`: the time since which each change has been desired
 //! - `handover`: the knowledge that a successor takes over
@@ -22,6 +23,7 @@
 
 mod current_orders;
 mod desired_since;
+mod effects;
 mod groups;
 pub(crate) mod handle;
 mod handover;
@@ -52,13 +54,14 @@ use self::interruption::Interruption;
 use self::listing_cache::ListingCache;
 use self::mailbox::PlacedOrder;
 use self::pass::{Confirmation, PassResult};
-use self::pending_writes::{Applied, PendingWrites};
+use self::pending_writes::PendingWrites;
 use self::record_memory::RecordMemory;
 use self::record_store::SavedMemory;
 use self::rejections::Rejections;
 use self::retry::Retry;
 use self::uncertain::Uncertainty;
 use super::clock::now;
+use super::confirm::change::EffectSender;
 use super::{DnsProvider, ProviderError, ServiceNames};
 use crate::engine::event::DnsReport;
 use crate::engine::ids::ServiceId;
@@ -94,6 +97,8 @@ pub struct ReconcilerSetup {
     pub knowledge: ZoneKnowledge,
     /// Whether other agents change the zone too, so that an unexpected change is no surprise.
     pub shared: bool,
+    /// The receiver of changes that came into force, which never holds anything up.
+    pub effects: EffectSender,
 }
 
 /// Brings the record sets of one zone to the desired state.
@@ -103,6 +108,7 @@ pub struct Reconciler {
     mailbox: watch::Receiver<Mailbox>,
     reports: mpsc::Sender<DnsReport>,
     shared: bool,
+    effects: EffectSender,
     /// The orders in progress. Their numbers tell them from newer ones.
     orders: CurrentOrders,
     desired_since: DesiredSince,
@@ -128,8 +134,8 @@ pub struct Reconciler {
 impl Reconciler {
     /// Creates a reconciler without an order.
     pub fn new(setup: ReconcilerSetup) -> Self {
-        let ReconcilerSetup { provider, names, mailbox, reports, memory, store, knowledge, shared } =
-            setup;
+        let ReconcilerSetup { provider, names, mailbox, reports, memory, store, .. } = setup;
+        let ReconcilerSetup { knowledge, shared, effects, .. } = setup;
         let ZoneKnowledge { listing, pause, pending, rejections, uncertain, new_names, started } =
             knowledge;
         Self {
@@ -137,6 +143,7 @@ impl Reconciler {
             mailbox,
             reports,
             shared,
+            effects,
             orders: CurrentOrders::new(names),
             desired_since: DesiredSince::default(),
             memory: SavedMemory::new(memory, store),
@@ -362,15 +369,6 @@ impl Reconciler {
 
     async fn report(&self, report: DnsReport) -> Result<(), Interruption> {
         self.reports.send(report).await.map_err(|_| Interruption::Stopped)
-    }
-
-    /// Reports changes that came into force, if there are any.
-    async fn report_applied(&self, applied: Applied) -> Result<(), Interruption> {
-        let Applied { withdrawn, restored, created, since: Some(since) } = applied else {
-            return Ok(());
-        };
-        let took = since.elapsed();
-        self.report(DnsReport::Applied { withdrawn, restored, created, took }).await
     }
 
     /// Reports the problems of single sets, if they have changed.

@@ -20,6 +20,8 @@ impl NoticeKind {
             Self::Withdrawn => "withdrawn",
             Self::Restored => "restored",
             Self::Created => "created",
+            Self::Visible => "visible",
+            Self::NotVisible => "not_visible",
             Self::NameFailing => "name_failing",
             Self::NameBack => "name_back",
             Self::ZoneInactive => "zone_inactive",
@@ -65,6 +67,10 @@ impl Notice {
             NoticeKind::Withdrawn => self.change("withdrew", "would withdraw", "from"),
             NoticeKind::Restored => self.change("restored", "would restore", "to"),
             NoticeKind::Created => self.change("created", "would create", "at"),
+            NoticeKind::Visible => format!("visible: the change of {targets}{}", self.at("at")),
+            NoticeKind::NotVisible => {
+                format!("not visible everywhere: the change of {targets}{}", self.at("at"))
+            }
             NoticeKind::NameFailing => {
                 format!("cannot look after {}; all other names are", listed(&self.names, "names"))
             }
@@ -135,6 +141,8 @@ impl NoticeKind {
             Self::Withdrawn
             | Self::Restored
             | Self::Created
+            | Self::Visible
+            | Self::NotVisible
             | Self::NameFailing
             | Self::NameBack
             | Self::Refused

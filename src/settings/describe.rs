@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CheckConfig, Config, NamedZone, Probing, ServiceConfig};
+use crate::dns::confirm::section::ConfirmSettings;
 use crate::engine::plan::Family;
 use crate::engine::prober::retries;
 use crate::text::{counted, first_few, listed, seconds};
@@ -82,6 +83,7 @@ impl Config {
             parts.extend(lines.map(|(label, words)| (label.to_owned(), words)));
         }
         let others = [
+            ("confirm", zone.confirm.as_ref().map(ConfirmSettings::in_words).filter(|_| !named)),
             ("repair", Some(repair(service))),
             ("floor", Some(floor(service, zone))),
             ("max_out", service.max_out.in_words(service.primaries().len())),
@@ -181,6 +183,8 @@ fn zone_in_words(zone: &NamedZone) -> Vec<(String, String)> {
     let capabilities = provider.capabilities().in_words().into_iter();
     let lines = capabilities.chain(provider.grants());
     parts.extend(lines.map(|(label, words)| (format!("  {label}"), words)));
+    let confirm = zone.confirm.as_ref().map(ConfirmSettings::in_words);
+    parts.extend(confirm.map(|words| ("  confirm".to_owned(), words)));
     parts
 }
 

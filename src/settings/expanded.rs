@@ -48,6 +48,17 @@ struct CheckedZone<'a> {
     capabilities: Vec<Capability>,
     /// Whether the provider cannot refuse a change that comes second.
     guard_weaker: bool,
+    /// The proof of effect, if it is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm: Option<CheckedConfirm>,
+}
+
+/// The proof of effect in a zone.
+#[derive(Debug, Serialize)]
+struct CheckedConfirm {
+    /// The name servers that are asked; empty for those that the system's resolver names.
+    servers: Vec<String>,
+    timeout_s: f64,
 }
 
 #[derive(Debug, Serialize)]
@@ -150,6 +161,10 @@ impl<'a> CheckedFile<'a> {
             names: zone.provider.names(),
             capabilities: zone.provider.capabilities().declared(),
             guard_weaker: !zone.provider.capabilities().refuses_second(),
+            confirm: zone.confirm.as_ref().map(|its| CheckedConfirm {
+                servers: its.servers.iter().map(ToString::to_string).collect(),
+                timeout_s: its.timeout.as_secs_f64(),
+            }),
         });
         let settings = CheckedSettings {
             name: &config.name,

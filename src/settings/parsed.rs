@@ -18,13 +18,35 @@ use crate::config::keys::Section;
 use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
 use crate::dns::account::Account;
+use crate::dns::confirm::section::ConfirmKeys;
 use crate::dns::providers::ProviderKind;
 use crate::dns::providers::section::{BuiltProvider, ProviderSection};
+
+/// The section of a provider, with its values validated alone.
+pub(super) struct ParsedProvider {
+    kind: ProviderKind,
+    section: Box<dyn ProviderSection>,
+    confirm: ConfirmKeys,
+}
+
+impl ParsedProvider {
+    /// Takes the values of the section out of the file.
+    fn parse(kind: ProviderKind, values: &mut FieldReader<'_>) -> Self {
+        let section = (kind.parse)(values);
+        Self { kind, section, confirm: ConfirmKeys::parse(kind.section, values) }
+    }
+
+    /// Builds the settings.
+    fn finish(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
+        let built = self.section.finish(context);
+        BuiltProvider { confirm: self.confirm.build(context), ..built }
+    }
+}
 
 /// The values of a file, each validated alone.
 pub(super) struct ParsedFile {
     pub(super) top: TopLevel,
-    providers: Vec<(ProviderKind, Box<dyn ProviderSection>)>,
+    providers: Vec<ParsedProvider>,
     pub(super) sections: ParsedSections,
     tables: ParsedTables,
     /// The keys of the providers' sections, also those at the top, with the kind of the provider.
@@ -45,7 +67,7 @@ impl ParsedFile {
         let mut values = FieldReader { document, report };
         let mut providers = Vec::new();
         for kind in kinds.providers {
-            providers.push((*kind, (kind.parse)(&mut values)));
+            providers.push(ParsedProvider::parse(*kind, &mut values));
         }
         let sections = ParsedSections::parse(&mut values);
         let top = TopLevel::parse(&mut values);
@@ -54,14 +76,14 @@ impl ParsedFile {
     }
 
     /// Returns the section of a kind of provider, and the names of the other providers' sections.
-    pub(super) fn selected(&self, kind: &str) -> Option<(&dyn ProviderSection, Vec<Section>)> {
+    pub(super) fn selected(&self, kind: &str) -> Option<(&ParsedProvider, Vec<Section>)> {
         let mut selected = None;
         let mut alternatives = Vec::new();
-        for (provider, section) in &self.providers {
-            if provider.kind == kind {
-                selected = Some(&**section);
+        for provider in &self.providers {
+            if provider.kind.kind == kind {
+                selected = Some(provider);
             } else {
-                alternatives.push(provider.section);
+                alternatives.push(provider.kind.section);
             }
         }
         selected.map(|selected| (selected, alternatives))
@@ -70,7 +92,7 @@ impl ParsedFile {
     /// Builds everything except the warnings.
     pub(super) fn build(
         &self,
-        provider: &dyn ProviderSection,
+        provider: &ParsedProvider,
         asked: &Asked,
         context: &mut SectionContext<'_>,
     ) -> Config {
@@ -112,7 +134,7 @@ impl ParsedFile {
     /// Builds the only service of a file without `[[service]]`, and its zone.
     fn default_service(
         &self,
-        section: &dyn ProviderSection,
+        section: &ParsedProvider,
         asked: &Asked,
         context: &mut SectionContext<'_>,
     ) -> BuiltTables {
@@ -142,7 +164,8 @@ impl ParsedFile {
             context.report.warn(&spot, what);
         }
         let (name, settings) = (DEFAULT.to_owned(), Arc::clone(&provider.settings));
-        let zone = NamedZone { name, provider: settings, account: Account::default() };
+        let (account, confirm) = (Account::default(), provider.confirm.clone());
+        let zone = NamedZone { name, provider: settings, account, confirm };
         BuiltTables { services: vec![service], zones: vec![zone], providers: vec![provider] }
     }
 
@@ -193,7 +216,7 @@ impl ParsedFile {
             };
             context.report.refuse(spot, format!("{together}; {home}"));
         }
-        for (kind, _) in &self.providers {
+        for ParsedProvider { kind, .. } in &self.providers {
             if let Some(spot) = context.document.header(kind.section) {
                 let what =
                     format!("{together}; give it as [zone.NAME] with provider = \"{}\"", kind.kind);

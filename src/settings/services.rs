@@ -13,6 +13,7 @@ use super::standby::StandbyConfig;
 use crate::config::in_force::ValueInForce;
 use crate::config::problem::Spot;
 use crate::dns::account::Account;
+use crate::dns::confirm::section::ConfirmSettings;
 use crate::dns::providers::ProviderSettings;
 use crate::engine::plan::{Family, SetKey};
 use crate::text::seconds;
@@ -191,4 +192,6 @@ pub struct NamedZone {
     pub provider: Arc<dyn ProviderSettings>,
     /// The pauses that the provider asks for, shared by all zones with the same credentials.
     pub(crate) account: Account,
+    /// The proof of effect; `None` if it is off.
+    pub(crate) confirm: Option<ConfirmSettings>,
 }

@@ -5,6 +5,7 @@
 //! wait for the event loop, nor does it wait for them.
 
 mod checks;
+mod effects;
 mod surroundings;
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,7 +23,7 @@ use super::probes::{ProbeRow, Probes};
 use super::reader::Reader;
 use super::recent::Recent;
 use super::row::{ServiceRows, TargetRow};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, ZoneEffects};
 use super::time::ClockReading;
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::plan::Observed;
@@ -65,6 +66,7 @@ pub struct Board {
     peers: Arc<[PeerStatus]>,
     canaries: Arc<[Canary]>,
     waiting_drains: Arc<[WaitingDrain]>,
+    effects: Arc<ZoneEffects>,
     recent: Recent,
     counters: StatusCounters,
     heart: Arc<Heart>,
@@ -92,6 +94,7 @@ impl Board {
             peers: Arc::new([]),
             canaries: Arc::new([]),
             waiting_drains: Arc::new([]),
+            effects: Arc::default(),
             recent: Recent::default(),
             counters: StatusCounters::default(),
             heart: Arc::new(Heart::new(now.clock)),
@@ -356,6 +359,7 @@ impl Board {
             peers: Arc::clone(&self.peers),
             canaries: Arc::clone(&self.canaries),
             waiting_drains: Arc::clone(&self.waiting_drains),
+            effects: Arc::clone(&self.effects),
             recent: self.recent.clone(),
             counters: self.counters.clone(),
         };

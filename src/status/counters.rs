@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::histogram::{FAILOVER_BOUNDS, Histogram, RTT_BOUNDS};
+use super::histogram::{FAILOVER_BOUNDS, Histogram, RTT_BOUNDS, VISIBLE_BOUNDS};
 use super::model::Reason;
 use crate::engine::ids::{ServiceId, ZoneId};
 
@@ -19,6 +19,8 @@ pub(super) type ZoneCounts<const N: usize> = BTreeMap<(ZoneId, [&'static str; N]
 pub struct StatusCounters {
     pub(super) rtt: Histogram,
     pub(super) failover: Histogram,
+    pub(super) visible: Histogram,
+    pub(super) not_visible: BTreeMap<ZoneId, u32>,
     pub(super) refusals: BTreeMap<(ServiceId, &'static str), u64>,
     pub(super) dns_changes: ZoneCounts<2>,
     pub(super) dns_requests: ZoneCounts<1>,
@@ -34,6 +36,8 @@ impl Default for StatusCounters {
         Self {
             rtt: Histogram::new(&RTT_BOUNDS),
             failover: Histogram::new(&FAILOVER_BOUNDS),
+            visible: Histogram::new(&VISIBLE_BOUNDS),
+            not_visible: BTreeMap::new(),
             refusals: BTreeMap::new(),
             dns_changes: BTreeMap::new(),
             dns_requests: BTreeMap::new(),
@@ -56,6 +60,24 @@ impl StatusCounters {
     /// Counts a failover, from the last reply until the provider confirmed the withdrawal.
     pub fn failover(&mut self, duration: Duration) {
         self.failover.observe(duration);
+    }
+
+    /// Counts a change that all name servers show, from the provider's confirmation until then.
+    pub fn visible(&mut self, duration: Duration) {
+        self.visible.observe(duration);
+    }
+
+    /// Sets the number of changes in a zone that a name server does not show for too long.
+    pub fn set_not_visible(&mut self, zone: ZoneId, count: u32) {
+        self.not_visible.insert(zone, count);
+    }
+
+    /// Counts changes that are not visible in these zones, and in no others.
+    pub(super) fn follow_effects(&mut self, on: &BTreeSet<ZoneId>) {
+        self.not_visible.retain(|zone, _| on.contains(zone));
+        for zone in on {
+            self.not_visible.entry(*zone).or_default();
+        }
     }
 
     /// Sets the number of votes exchanged with `peer` that had this outcome. `peer` is a peer of the

@@ -19,6 +19,10 @@ pub(super) const RTT_BOUNDS: [f64; 12] =
 pub(super) const FAILOVER_BOUNDS: [f64; 12] =
     [0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 600.0];
 
+/// Bounds for changes that become visible, from the next answer to one that outlasts most TTLs.
+pub(super) const VISIBLE_BOUNDS: [f64; 12] =
+    [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 600.0];
+
 impl Histogram {
     pub(super) fn new(bounds: &'static [f64]) -> Self {
         Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }

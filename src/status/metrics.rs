@@ -235,6 +235,16 @@ impl Scrape {
         series
     }
 
+    /// Returns the number of changes that are not visible, of each zone with the proof of effect.
+    fn not_visible(&self) -> Vec<(Labels, f64)> {
+        let mut series = Vec::new();
+        for (zone, count) in &self.snapshot.counters.not_visible {
+            let labels: Labels = self.zone_label(*zone).into_iter().collect();
+            series.push((labels, f64::from(*count)));
+        }
+        series
+    }
+
     /// Returns the label of a zone, if zones are named.
     fn zone_label(&self, zone: ZoneId) -> Option<(&'static str, Arc<str>)> {
         let setup = self.snapshot.zone_setup(zone).filter(|_| self.is_named)?;
@@ -294,6 +304,20 @@ impl Scrape {
             "goavail_failover_seconds",
             "Time from the last reply to the confirmed withdrawal.",
             &counters.failover,
+        )?;
+        // Without the proof of effect there is nothing to see.
+        if counters.not_visible.is_empty() {
+            return Ok(());
+        }
+        families.gauges(
+            "goavail_dns_not_visible",
+            "Changes that a name server does not show after confirm_timeout.",
+            self.not_visible(),
+        )?;
+        families.histogram(
+            "goavail_dns_visible_seconds",
+            "Time from the provider's confirmation until all name servers show a change.",
+            &counters.visible,
         )
     }
 }

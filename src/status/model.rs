@@ -5,6 +5,7 @@
 
 mod checks;
 mod drains;
+mod effects;
 mod limits;
 mod reason;
 mod returning;
@@ -20,6 +21,7 @@ pub(crate) use super::time::Time;
 pub use crate::engine::event::Reason;
 pub use checks::{CheckFailure, CheckStatus, CountedMode, PhaseTimes};
 pub use drains::{Drained, WaitingDrain};
+pub use effects::{EffectProgress, EffectStatus, ServerStatus};
 pub(crate) use limits::{Canary, Limits};
 pub(crate) use reason::StatedReason;
 pub use returning::Returning;
@@ -137,7 +139,7 @@ pub struct ServiceStatus {
 }
 
 /// One zone of the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ZoneStatus {
     /// Its name in the configuration; `default` if the configuration names no zones.
     pub name: String,
@@ -149,6 +151,10 @@ pub struct ZoneStatus {
     pub last_error: Option<Failure>,
     /// Whether something in the zone fails at present, and is retried.
     pub failing: bool,
+    /// The last change and those that are not visible, as name servers show them, the newest first;
+    /// absent without `confirm`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<EffectStatus>,
 }
 
 /// The name of the service of a target in the status of an agent that knows no services.

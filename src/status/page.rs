@@ -4,6 +4,7 @@
 //! changed. All external text is escaped by [`html::text`].
 
 mod chart;
+mod effects;
 mod html;
 mod targets;
 
@@ -70,6 +71,7 @@ pub(super) fn render(status: &Status, hours: Hours<'_>, shown: usize) -> String 
     banners(&mut out, status);
     targets::section(&mut out, status, hours, shown);
     peers(&mut out, &status.peers, status.at);
+    effects::section(&mut out, status);
     changes(&mut out, &status.changes);
     footer(&mut out, status);
     let _ = write!(out, "</div>\n<script>{SCRIPT}</script>\n</body>\n</html>\n");

@@ -96,6 +96,7 @@ fn zone(failure: &Failure) -> ZoneStatus {
         domain: "example.com".into(),
         last_error: Some(failure.clone()),
         failing: true,
+        effects: vec![],
     }
 }
 

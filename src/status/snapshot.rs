@@ -1,6 +1,6 @@
 //! A published snapshot of the board, and the conversion to the object behind `/status`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,13 +9,18 @@ use super::checks::TargetChecks;
 use super::counters::StatusCounters;
 use super::history::Minute;
 use super::input::{PeerStatus, Setup, ZoneSetup};
-use super::model::{Agent, Canary, Peer, ServiceStatus, Status, Target, WaitingDrain, ZoneStatus};
+use super::model::{
+    Agent, Canary, EffectStatus, Peer, ServiceStatus, Status, Target, WaitingDrain, ZoneStatus,
+};
 use super::probes::ProbeView;
 use super::recent::Recent;
 use super::row::{ServiceRows, TargetRow};
 use super::time::{ClockReading, Time};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::types::IsolationCause;
+
+/// The effects of changes in each zone, the newest first.
+pub(super) type ZoneEffects = BTreeMap<ZoneId, Vec<EffectStatus>>;
 
 /// The content of the board at one time. Readers convert it to the form that they serve.
 #[derive(Debug)]
@@ -42,6 +47,7 @@ pub struct Snapshot {
     pub(super) peers: Arc<[PeerStatus]>,
     pub(super) canaries: Arc<[Canary]>,
     pub(super) waiting_drains: Arc<[WaitingDrain]>,
+    pub(super) effects: Arc<ZoneEffects>,
     pub(super) recent: Recent,
     pub(super) counters: StatusCounters,
 }
@@ -63,6 +69,7 @@ impl Snapshot {
             peers: Arc::new([]),
             canaries: Arc::new([]),
             waiting_drains: Arc::new([]),
+            effects: Arc::default(),
             recent: Recent::default(),
             counters: StatusCounters::default(),
         }
@@ -181,7 +188,8 @@ impl Snapshot {
         let (last_error, failing) = self.recent.of_zone(zone.id, &self.dates);
         let (name, provider, domain) =
             (zone.name.clone(), zone.provider.clone(), zone.domain.clone());
-        ZoneStatus { name, provider, domain, last_error, failing }
+        let effects = self.effects.get(&zone.id).cloned().unwrap_or_default();
+        ZoneStatus { name, provider, domain, last_error, failing, effects }
     }
 
     fn target(&self, service: &ServiceRows, row: &TargetRow) -> Target {

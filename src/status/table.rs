@@ -1,6 +1,7 @@
 //! The table of `goavail status`: at most 100 columns, with problems first.
 
 mod checks;
+mod effects;
 
 use std::fmt::Write as _;
 
@@ -73,6 +74,7 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
     lines.extend(returns(status, paint));
     lines.extend(limiting(status, paint));
     lines.extend(events(status, paint));
+    lines.extend(effects::lines(status, paint));
     lines
 }
 

@@ -1,5 +1,6 @@
 //! Writes facts to the log: one event a line, with the same field names everywhere.
 
+mod effects;
 mod probes;
 mod provider;
 mod targets;
@@ -12,6 +13,7 @@ use tracing::field::display;
 use tracing::{info, warn};
 
 use super::Observer;
+use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::Engine;
 use crate::engine::event::{Fact, Reason, RehearsalStage};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
@@ -25,6 +27,10 @@ pub(in crate::agent) struct LogObserver;
 impl Observer for LogObserver {
     fn fact(&mut self, engine: &Engine, fact: &Fact) {
         write(engine, fact);
+    }
+
+    fn effect(&mut self, engine: &Engine, news: &ZoneNews) {
+        effects::write(engine, news);
     }
 }
 

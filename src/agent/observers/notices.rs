@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use self::draft::NoticeDraft;
 use super::Observer;
 use crate::agent::clock::wall;
+use crate::dns::confirm::effect::{EffectNews, ZoneNews};
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
 use crate::engine::ids::{TargetRef, ZoneId};
@@ -140,6 +141,16 @@ impl Observer for NoticeObserver {
             let draft = NoticeDraft::new(NoticeKind::ZoneActive);
             self.send(draft.zone(engine.settings().shown_zone(zone)));
         }
+    }
+
+    fn effect(&mut self, engine: &Engine, news: &ZoneNews) {
+        let (kind, effect) = match &news.news {
+            EffectNews::Visible { effect, .. } => (NoticeKind::Visible, effect),
+            EffectNews::NotVisible(effect) => (NoticeKind::NotVisible, effect),
+            _ => return,
+        };
+        let words = effect.in_words(news.provider, wall());
+        self.send(draft::effect(kind, effect, engine.settings()).detail(words));
     }
 
     /// Follows another configuration. Notices that wait in a channel that stays are still sent.

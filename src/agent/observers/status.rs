@@ -3,6 +3,7 @@
 mod changes;
 mod checks;
 mod conversions;
+mod effects;
 mod readers;
 mod targets;
 mod zones;
@@ -22,6 +23,7 @@ use crate::agent::input::Input;
 use crate::agent::peers::VoteCounters;
 use crate::agent::zones::ZoneCounters;
 use crate::cluster::ClusterEvent;
+use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
 use crate::engine::ids::{TargetRef, ZoneId};
@@ -56,6 +58,8 @@ pub(in crate::agent) struct StatusObserver {
     names: BTreeMap<SocketAddr, Arc<str>>,
     /// The problem with each whole zone in its last listing.
     cautions: BTreeMap<ZoneId, String>,
+    /// The changes that a name server does not show for too long, as kinds of work.
+    hidden: BTreeSet<(ZoneId, String)>,
     /// The channels that rejected the last notice, and the error of each.
     failing_channels: BTreeMap<&'static str, String>,
     sources: CounterSources,
@@ -126,6 +130,7 @@ impl StatusObserver {
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
             cautions: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             failing_channels: BTreeMap::new(),
             sources: CounterSources::default(),
             _socket: socket,
@@ -133,6 +138,7 @@ impl StatusObserver {
         };
         observer.list_peers(config);
         observer.list_canaries(config);
+        observer.follow_effects(config);
         Ok(Some(observer))
     }
 
@@ -267,6 +273,10 @@ impl Observer for StatusObserver {
         self.freshness.voted(event);
     }
 
+    fn effect(&mut self, engine: &Engine, news: &ZoneNews) {
+        self.publish_effect(engine, news);
+    }
+
     fn reloaded(&mut self, config: &Config) {
         let now = read_clocks(&self.clock);
         self.board.reload(setup(config, &self.ids, Time::new(now.wall)), now);
@@ -277,6 +287,7 @@ impl Observer for StatusObserver {
         self.cautions.retain(|zone, _| zones.contains(zone));
         self.list_peers(config);
         self.list_canaries(config);
+        self.follow_effects(config);
         self.board.counters().reload("ok");
     }
 

@@ -99,9 +99,10 @@ async fn a_reload_adds_replaces_and_removes_zones() {
     let (outbox, mut inbox) = mpsc::channel(64);
     let surroundings = ZoneSurroundings {
         talk: Handle::current(),
-        outbox,
+        outbox: outbox.clone(),
         store: Arc::new(StateStore::open(None)),
         counters: ZoneCounters::default(),
+        confirmer: confirming::start(&Handle::current(), &Zones::new(), outbox),
     };
     let before = zones([0, 1]);
     let (old, old_listings) = providers(&before);
@@ -169,9 +170,10 @@ async fn the_start_fails_if_every_zone_is_refused_and_if_the_only_one_is() {
 fn surroundings(outbox: mpsc::Sender<Input>) -> ZoneSurroundings {
     ZoneSurroundings {
         talk: Handle::current(),
-        outbox,
+        outbox: outbox.clone(),
         store: Arc::new(StateStore::open(None)),
         counters: ZoneCounters::default(),
+        confirmer: confirming::start(&Handle::current(), &Zones::new(), outbox),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::keys::{Key, Section};
 use crate::config::problem::Spot;
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{address, names, own};
+use crate::dns::confirm::section::ConfirmSettings;
 use crate::engine::plan::SetKey;
 
 /// An example of a list of addresses.
@@ -83,6 +84,8 @@ pub(crate) struct BuiltProvider {
     pub(crate) published: [Option<Spot>; 2],
     /// The settings of new records, with their places.
     pub(crate) records: Vec<ValueInForce>,
+    /// The proof of effect; `None` if it is off.
+    pub(crate) confirm: Option<ConfirmSettings>,
 }
 
 impl BuiltProvider {
@@ -93,7 +96,8 @@ impl BuiltProvider {
     {
         let settings = Arc::new(settings);
         let (published, records) = ([None, None], Vec::new());
-        Self { network: Arc::clone(&settings) as _, settings, targets, published, records }
+        let network = Arc::clone(&settings) as _;
+        Self { network, settings, targets, published, records, confirm: None }
     }
 
     /// Adds the places from which the names, the addresses and the settings of new records come.

@@ -86,7 +86,7 @@ fn zone(dry_run: bool) -> ZoneConfig {
     let provider = Arc::new(HangingSettings { names: names.clone() });
     let services = [(ServiceId::DEFAULT, PublishedService { names, targets })].into();
     let (name, account) = ("default".to_owned(), Account::default());
-    ZoneConfig { name, provider, services, account, dry_run, shared: false }
+    ZoneConfig { name, provider, services, account, dry_run, shared: false, confirm: None }
 }
 
 /// Returns the result of a call, which has to end within an hour.

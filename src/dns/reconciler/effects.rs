@@ -32,7 +32,7 @@ impl Reconciler {
             for place in places {
                 let is_new = kind.is_present() && self.orders.is_standby(place);
                 let kind = if is_new { ChangeKind::Added } else { kind };
-                let proof = applied.proofs.get(place).copied().unwrap_or_default();
+                let Some(proof) = applied.proofs.get(place).copied() else { continue };
                 records.push((self.orders.owner(place), kind, place.clone(), proof));
             }
         }

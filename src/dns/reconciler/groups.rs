@@ -1,10 +1,9 @@
 //! One write for all due changes, and several smaller ones if the provider rejects it.
 
-use std::collections::BTreeSet;
-
 use super::Reconciler;
 use super::interruption::Interruption;
 use super::plan_parts::{self, at_sets, without};
+use super::write::WriteContext;
 use crate::dns::clock::now;
 use crate::dns::{Listing, ProviderError};
 use crate::engine::plan::{Plan, SetKey};
@@ -114,7 +113,7 @@ impl Reconciler {
         if is_in_force {
             tracing::info!("{why}; its listing contradicts this and is considered outdated");
             self.mark_uncertain(group.delete.iter().chain(&group.create).cloned()).await?;
-            self.record_write(group, true, now, &BTreeSet::new()).await?;
+            self.record_write(group, true, &WriteContext::at(now)).await?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ use super::record_memory::RecordMemory;
 use super::supervisor::supervise;
 use super::{Handover, Mailbox, Reconciler, ReconcilerSetup, RecordStore, ZoneKnowledge};
 use crate::dns::clock::now;
+use crate::dns::confirm::change::EffectSender;
 use crate::dns::metered::{Metered, ProviderCounters};
 use crate::dns::providers::{self, ZoneConfig};
 use crate::dns::{DnsProvider, Listing, ProviderError};
@@ -30,6 +31,8 @@ pub(crate) struct Surroundings {
     pub reports: mpsc::Sender<DnsReport>,
     /// The store of the record memory.
     pub store: Arc<dyn RecordStore>,
+    /// The receiver of changes that came into force.
+    pub effects: EffectSender,
 }
 
 /// The result of the first listing, at the start of the agent.
@@ -184,6 +187,7 @@ impl Factory {
             store,
             knowledge,
             shared: self.zone.shared,
+            effects: self.surroundings.effects.clone(),
         })
     }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::current_orders::CurrentOrders;
 use super::plan_parts;
 use crate::dns::Placement;
+use crate::dns::confirm::change::Proof;
 use crate::engine::place::Parts;
 use crate::engine::plan::{self, Desired, Observed, Plan, SetKey};
 
@@ -29,6 +30,8 @@ pub(super) struct PendingWrite {
     pub(super) first_at_name: bool,
     /// The time since which the change has been desired.
     pub(super) since: Instant,
+    /// How name servers can prove the change; `None` if this agent did not make it.
+    pub(super) proof: Option<Proof>,
 }
 
 /// Changes that came into force, to be reported.
@@ -37,6 +40,8 @@ pub(super) struct Applied {
     pub(super) withdrawn: Vec<Placement>,
     pub(super) restored: Vec<Placement>,
     pub(super) created: Vec<Placement>,
+    /// How name servers can prove each of them.
+    pub(super) proofs: BTreeMap<Placement, Proof>,
     /// The time since which the oldest of them has been desired.
     pub(super) since: Option<Instant>,
 }
@@ -49,6 +54,7 @@ impl Applied {
             (false, _) => &mut self.withdrawn,
         };
         list.push(entry.clone());
+        self.proofs.extend(write.proof.map(|proof| (entry.clone(), proof)));
         self.since = Some(self.since.map_or(write.since, |since| since.min(write.since)));
     }
 }

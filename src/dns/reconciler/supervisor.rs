@@ -64,6 +64,7 @@ mod tests {
     use super::super::record_memory::RecordMemory;
     use super::super::{ReconcilerSetup, RecordStore, ZoneKnowledge};
     use super::*;
+    use crate::dns::confirm::change::EffectSender;
     use crate::dns::{
         Attributes, Call, ChangeRequest, DnsProvider, Extra, Listing, Record, RecordChanges,
     };
@@ -192,6 +193,7 @@ mod tests {
                         store: Some(Arc::clone(&store) as Arc<dyn RecordStore>),
                         knowledge: ZoneKnowledge::default(),
                         shared: false,
+                        effects: EffectSender::default(),
                     });
                     async { Ok(reconciler) }
                 }

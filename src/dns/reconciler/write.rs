@@ -1,6 +1,6 @@
 //! One write: recording the records before it, and recording its outcome after it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
@@ -9,11 +9,30 @@ use super::interruption::Interruption;
 use super::pending_writes::{Applied, PendingWrite};
 use super::plan_parts::{self, in_force, without};
 use crate::dns::clock::now;
+use crate::dns::confirm::change::Proof;
 use crate::dns::{
     Attributes, ChangeRequest, Listing, NewRecord, Permit, Placement, ProviderError, RecordChanges,
 };
 use crate::engine::ids::TargetRef;
 use crate::engine::plan::{Desired, Family, Plan, SetKey};
+
+/// The knowledge about one write that its changes have in common.
+#[derive(Debug)]
+pub(super) struct WriteContext {
+    /// The time at which the write began.
+    began: Instant,
+    /// The records that are the first at names without any, and not remembered.
+    first_at_name: BTreeSet<Placement>,
+    /// How name servers can prove each change.
+    proofs: BTreeMap<Placement, Proof>,
+}
+
+impl WriteContext {
+    /// Returns the context of a write without requests: others made its changes.
+    pub(super) fn at(began: Instant) -> Self {
+        Self { began, first_at_name: BTreeSet::new(), proofs: BTreeMap::new() }
+    }
+}
 
 impl Reconciler {
     /// Returns the record changes of `plan`, after saving the settings of the records to delete.
@@ -59,16 +78,20 @@ impl Reconciler {
             let created = made.create.iter().filter(|entry| !already.contains(*entry));
             self.memory.created(created.cloned());
         }
-        let first_at_name = self.first_at_name(changes, listing);
+        let context = WriteContext {
+            began,
+            first_at_name: self.first_at_name(changes, listing),
+            proofs: proofs(changes, listing),
+        };
         if let Some(done) = &done {
-            self.record_write(done, true, began, &first_at_name).await?;
+            self.record_write(done, true, &context).await?;
         }
         if may_be_done {
             let left = done.as_ref().map_or_else(|| plan.clone(), |done| without(plan, done));
             if rest.is_err() {
                 self.mark_uncertain(left.delete.iter().chain(&left.create).cloned()).await?;
             }
-            self.record_write(&left, rest.is_ok(), began, &first_at_name).await?;
+            self.record_write(&left, rest.is_ok(), &context).await?;
         }
         self.trust_already_in_force(plan, already).await?;
         Ok((done.unwrap_or_default(), rest))
@@ -106,8 +129,7 @@ impl Reconciler {
         &mut self,
         plan: &Plan,
         confirmed: bool,
-        began: Instant,
-        first_at_name: &BTreeSet<Placement>,
+        context: &WriteContext,
     ) -> Result<(), Interruption> {
         self.owe_withdrawals(plan);
         let mut applied = Applied::default();
@@ -115,8 +137,9 @@ impl Reconciler {
             let write = PendingWrite {
                 present,
                 confirmed,
-                first_at_name: present && first_at_name.contains(place),
-                since: self.desired_since(place).unwrap_or(began),
+                first_at_name: present && context.first_at_name.contains(place),
+                since: self.desired_since(place).unwrap_or(context.began),
+                proof: context.proofs.get(place).copied(),
             };
             self.pending.record(place, write, &mut applied);
         }
@@ -190,6 +213,19 @@ impl Reconciler {
         self.new_names.extend(first.iter().map(|(set, _)| set.name.clone()));
         first
     }
+}
+
+/// Returns how name servers can prove each change of a write.
+fn proofs(changes: &RecordChanges, listing: &Listing) -> BTreeMap<Placement, Proof> {
+    let mut proofs = BTreeMap::new();
+    for (set, record) in &changes.delete {
+        proofs.insert((set.clone(), record.address), Proof::of_deletion(listing, set, record));
+    }
+    for new in &changes.create {
+        let proof = Proof::of_creation(listing, &new.set, new.attributes.as_ref());
+        proofs.insert((new.set.clone(), new.address), proof);
+    }
+    proofs
 }
 
 /// Whether both sets of a name were listed and are empty.

@@ -245,7 +245,8 @@ impl<'a> TablesBuilder<'a> {
                 .find(|other: &&NamedZone| settings.shares_account_with(&*other.provider));
             let account = sharing.map_or_else(Account::default, |other| other.account.clone());
             let (name, provider_settings) = (zone.name.clone(), Arc::clone(&settings));
-            tables.zones.push(NamedZone { name, provider: provider_settings, account });
+            let confirm = provider.confirm.clone();
+            tables.zones.push(NamedZone { name, provider: provider_settings, account, confirm });
             tables.providers.push(BuiltProvider { settings, ..provider });
         }
         for (config, _) in built {

@@ -5,6 +5,7 @@ use crate::config::field::{Field, FieldReader};
 use crate::config::keys::{GroupKind, Key, Section, TableForm, TableGroup};
 use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
+use crate::dns::confirm::section::ConfirmKeys;
 use crate::dns::providers::ProviderKind;
 use crate::dns::providers::section::{BuiltProvider, DOMAIN, ProviderSection};
 
@@ -24,12 +25,19 @@ pub(super) struct ParsedZone {
     /// The words for a zone without a provider.
     missing: Option<String>,
     section: Option<Box<dyn ProviderSection>>,
+    confirm: ConfirmKeys,
     document: Document,
 }
 
 /// Returns the tables of zones, with the keys of these providers.
 pub(super) fn group(providers: &[ProviderKind]) -> TableGroup {
-    const KEYS: &[Key] = &[Key::new("provider"), Key::new(DOMAIN)];
+    const KEYS: &[Key] = &[
+        Key::new("provider"),
+        Key::new(DOMAIN),
+        ConfirmKeys::KEYS[0],
+        ConfirmKeys::KEYS[1],
+        ConfirmKeys::KEYS[2],
+    ];
     let mut kinds = Vec::new();
     for provider in providers {
         let (kind, home, keys) = (provider.kind, provider.section, provider.table_keys);
@@ -57,6 +65,7 @@ impl ParsedZone {
             let known = kinds.iter().find(|kind| Some(**kind) == word);
             known.copied().ok_or_else(|| format!("a DNS provider: {}", kinds.join(", ")))
         });
+        let confirm = ConfirmKeys::parse(home, &mut values);
         let known = providers.iter().find(|provider| provider.section == home);
         let section = known.map(|known| (known.parse_table)(&mut values));
         let absent = provider.is_absent();
@@ -67,6 +76,7 @@ impl ParsedZone {
             provider,
             missing,
             section,
+            confirm,
             document: values.document,
         }
     }
@@ -86,6 +96,7 @@ impl ParsedZone {
             document: &self.document,
             report: context.report,
         };
-        Some(section.finish(&mut inner))
+        let confirm = self.confirm.build(&mut inner);
+        Some(BuiltProvider { confirm, ..section.finish(&mut inner) })
     }
 }

@@ -11,7 +11,7 @@ use crate::status::time::Time;
 
 impl Board {
     /// Sets the state of the last change of a zone, and of those that are not visible.
-    pub fn set_effects(&mut self, zone: ZoneId, effects: Vec<EffectStatus>) {
+    pub(crate) fn set_effects(&mut self, zone: ZoneId, effects: Vec<EffectStatus>) {
         let count = effects.iter().filter(|it| it.state == EffectProgress::NotVisible).count();
         self.counters.set_not_visible(zone, u32::try_from(count).unwrap_or(u32::MAX));
         Arc::make_mut(&mut self.effects).insert(zone, effects);
@@ -19,12 +19,12 @@ impl Board {
     }
 
     /// Returns the time of the wall clock at an instant.
-    pub fn wall_at(&self, at: Instant) -> Time {
+    pub(crate) fn wall_at(&self, at: Instant) -> Time {
         self.dates.wall_at(at)
     }
 
     /// Follows a configuration in which the proof of effect is on in these zones.
-    pub fn follow_effects(&mut self, on: &BTreeSet<ZoneId>) {
+    pub(crate) fn follow_effects(&mut self, on: &BTreeSet<ZoneId>) {
         self.counters.follow_effects(on);
         Arc::make_mut(&mut self.effects).retain(|zone, _| on.contains(zone));
         self.is_urgent = true;

@@ -52,13 +52,6 @@ pub struct ServerStatus {
     pub is_asked: bool,
 }
 
-impl EffectStatus {
-    /// Returns the change with its state: `withdrew 192.0.2.10 from www.example.com: out at …`.
-    pub(crate) fn in_words(&self) -> String {
-        format!("{}: {}", self.change, self.words)
-    }
-}
-
 impl ServerStatus {
     /// Describes the state at the server.
     pub(crate) fn in_words(&self) -> String {

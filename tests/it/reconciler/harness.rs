@@ -9,8 +9,8 @@ use goavail::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Order};
 use goavail::engine::ids::{ServiceId, TargetRef};
 use goavail::engine::plan::SetKey;
 use goavail::testing::dns::{
-    DnsProvider, Handover, Mailbox, Reconciler, ReconcilerSetup, RecordMemory, RecordStore,
-    ServiceNames, ZoneKnowledge,
+    DnsProvider, EffectSender, Handover, Mailbox, Reconciler, ReconcilerSetup, RecordMemory,
+    RecordStore, ServiceNames, ZoneKnowledge,
 };
 use goavail::testing::heart::Heart;
 use tokio::sync::{mpsc, watch};
@@ -97,6 +97,7 @@ impl Harness {
             store: Some(store),
             knowledge: start.knowledge,
             shared: start.shared,
+            effects: EffectSender::default(),
         });
         Self {
             mailbox,

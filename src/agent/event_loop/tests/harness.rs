@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use self::ended::Ended;
 use self::memory_zone::MemoryZone;
 use crate::agent::clock::Clock;
+use crate::agent::confirming;
 use crate::agent::event_loop::EventLoop;
 use crate::agent::ids::Ids;
 use crate::agent::input::{Input, QUEUE};
@@ -207,6 +208,7 @@ impl Harness {
             outbox: outbox.clone(),
             store: Arc::clone(&store),
             counters,
+            confirmer: confirming::start(&runtime, &zones, outbox.clone()),
         };
         let reconcilers = Reconcilers::start(&zones, first, surroundings);
         let sender = outbox.clone();

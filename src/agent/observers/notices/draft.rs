@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::dns::confirm::effect::ChangeEffect;
 use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal, failed_in_words};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
@@ -139,6 +140,15 @@ pub(super) fn created(target: NoticeTarget, names: &[String], took: Duration) ->
     let evidence = NoticeEvidence { took: Some(took), ..NoticeEvidence::default() };
     let draft = NoticeDraft::new(NoticeKind::Created).targets([target]).names(names);
     draft.detail(detail).evidence(evidence)
+}
+
+/// Returns the notice that name servers show a change, or do not.
+pub(super) fn effect(kind: NoticeKind, effect: &ChangeEffect, settings: &Settings) -> NoticeDraft {
+    let (service, address) = (effect.service, effect.address);
+    let service = service.and_then(|it| settings.shown_name(it)).map(str::to_owned);
+    let evidence = NoticeEvidence { took: Some(effect.took), ..NoticeEvidence::default() };
+    let draft = NoticeDraft::new(kind).targets([NoticeTarget { service, address }]);
+    draft.names(&effect.names).evidence(evidence)
 }
 
 /// Returns the notice of an event that changes nothing in DNS, if there is one.

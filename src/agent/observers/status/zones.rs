@@ -12,7 +12,7 @@ const PROVIDER: &str = "keep DNS in step";
 const ZONE: &str = "serve the zone";
 
 /// Returns the name of work in a zone, with the name of the zone if there is more than one.
-fn work_in(zone: ZoneId, work: &str, engine: &Engine) -> String {
+pub(super) fn work_in(zone: ZoneId, work: &str, engine: &Engine) -> String {
     match engine.settings().shown_zone(zone) {
         Some(name) => format!("{work} in {name}"),
         None => work.to_owned(),

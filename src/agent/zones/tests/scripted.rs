@@ -77,6 +77,7 @@ impl ScriptedSettings {
             account: Account::default(),
             dry_run: false,
             shared: false,
+            confirm: None,
         }
     }
 }

@@ -138,6 +138,11 @@ impl ProviderSettings for CloudflareConfig {
         }
     }
 
+    fn proxies_new_records(&self) -> BySet<bool> {
+        let own = self.own_settings.iter().map(|(set, its)| (set.clone(), its.proxied)).collect();
+        BySet::with(self.proxied, &own)
+    }
+
     fn ttl_in_words(&self, ttl: u32) -> String {
         if ttl == AUTOMATIC_TTL { "automatic".to_owned() } else { ttl.to_string() }
     }
