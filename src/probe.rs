@@ -117,7 +117,7 @@ fn now() -> Instant {
 
 /// Says loudly that a test proves nothing here. Fails in CI, where nobody would notice.
 #[cfg(test)]
-fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     use std::io::Write as _;
     assert!(std::env::var_os("CI").is_none_or(|value| value != "true"), "skipped in CI: {reason}");
     // Not eprintln: the test runner swallows that when the test passes.

@@ -21,3 +21,6 @@ pub(crate) mod section;
 mod servers;
 pub(crate) mod task;
 mod watch;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The effect of a change: its state at each name server, and the words for it.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -154,7 +155,7 @@ impl ChangeEffect {
         );
         if let Some(ttl) = self.ttl {
             let by = time_of_day(visible_at, ttl);
-            words.push_str(&format!(", {caches} by {by} (TTL {ttl})"));
+            let _ = write!(words, ", {caches} by {by} (TTL {ttl})");
         }
         words
     }

@@ -27,8 +27,10 @@ pub(super) struct OpenChange {
     names: Vec<String>,
     /// Time in seconds for which caches may keep an older positive answer.
     ttl: Option<u32>,
-    /// Whether caches may keep a negative answer, and the longest time for that.
-    negative: Option<Option<u32>>,
+    /// Whether caches may keep a negative answer from before the change.
+    is_negative: bool,
+    /// Longest time in seconds for that, by the answers so far.
+    negative_ttl: Option<u32>,
     /// The sets that each address of a name server does not show yet.
     left: BTreeMap<SocketAddr, BTreeSet<SetKey>>,
     /// The time at which each address of a name server showed all sets.
@@ -66,7 +68,6 @@ impl OpenChange {
         if sets.is_empty() {
             return None;
         }
-        let is_negative = provable().any(|(_, proof)| proof.ttl.is_none());
         let mut open = Self {
             service: change.service,
             address: change.address,
@@ -75,7 +76,8 @@ impl OpenChange {
             took: at.saturating_duration_since(desired_since),
             names: provable().map(|(set, _)| set.name.clone()).collect(),
             ttl: provable().filter_map(|(_, proof)| proof.ttl).max(),
-            negative: is_negative.then_some(None),
+            is_negative: provable().any(|(_, proof)| proof.ttl.is_none()),
+            negative_ttl: None,
             sets,
             left: BTreeMap::new(),
             shown: BTreeMap::new(),
@@ -134,10 +136,8 @@ impl OpenChange {
             let family = Family::of(self.address);
             let words = answer.sighting.instead(self.address, family);
             self.answers.insert(answer.server, words);
-            if let (Sighting::Addresses(seen), Some(longest)) =
-                (&answer.sighting, &mut self.negative)
-            {
-                *longest = (*longest).max(seen.negative_ttl);
+            if let Sighting::Addresses(seen) = &answer.sighting {
+                self.negative_ttl = self.negative_ttl.max(seen.negative_ttl);
             }
             return false;
         }
@@ -170,10 +170,10 @@ impl OpenChange {
 
     /// Returns the time in seconds for which caches may keep an older answer, if it is known.
     fn cached_for(&self) -> Option<u32> {
-        match self.negative {
-            None => self.ttl,
-            Some(negative) => negative.map(|negative| negative.max(self.ttl.unwrap_or(0))),
+        if !self.is_negative {
+            return self.ttl;
         }
+        self.negative_ttl.map(|negative| negative.max(self.ttl.unwrap_or(0)))
     }
 
     /// Returns the effect as it is at `now`.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -147,7 +147,7 @@ fn names_in(message: &Message, name: &Name) -> Result<BTreeSet<String>, String> 
 }
 
 /// Reads the addresses of the system's resolvers.
-fn resolvers_in(path: &PathBuf) -> Result<Vec<SocketAddr>, String> {
+fn resolvers_in(path: &Path) -> Result<Vec<SocketAddr>, String> {
     let text = file::read_text(path, LARGEST_FILE)
         .map_err(|why| format!("{} cannot be read: {why}", path.display()))?;
     Ok(resolvers(&text))

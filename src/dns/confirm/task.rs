@@ -271,12 +271,11 @@ impl ConfirmTask {
         let settings = self.settings.borrow_and_update().clone();
         self.zones.retain(|zone, _| settings.contains_key(zone));
         for (zone, config) in settings {
-            let has_new_servers = match self.zones.get_mut(&zone) {
-                Some(watch) => watch.follow(&config),
-                None => {
-                    self.zones.insert(zone, ZoneWatch::new(config));
-                    true
-                }
+            let has_new_servers = if let Some(watch) = self.zones.get_mut(&zone) {
+                watch.follow(&config)
+            } else {
+                self.zones.insert(zone, ZoneWatch::new(config));
+                true
             };
             if has_new_servers {
                 self.look_up(zone);
@@ -408,7 +407,7 @@ async fn asked(question: NextQuestion) -> Answered {
 }
 
 /// Asks a name server about a set, and reads its answer.
-async fn asked_once(server: SocketAddr, set: &SetKey) -> Sighting {
+pub(super) async fn asked_once(server: SocketAddr, set: &SetKey) -> Sighting {
     let name = match Name::from_ascii(format!("{}.", set.name)) {
         Ok(name) => name,
         Err(error) => return Sighting::Nothing(format!("no question for that name: {error}")),

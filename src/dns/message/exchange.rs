@@ -42,7 +42,6 @@ pub(crate) enum NoAnswer {
 /// # Errors
 ///
 /// Fails if there is no answer.
-#[cfg_attr(not(test), expect(dead_code, reason = "the proof of effect asks by it"))]
 pub(crate) async fn ask(
     server: SocketAddr,
     question: &Question,

@@ -99,10 +99,9 @@ impl StatusObserver {
 /// Describes a change: `withdrew www/192.0.2.10 from www.example.com`.
 fn change_in_words(engine: &Engine, effect: &ChangeEffect) -> String {
     let target = match effect.service {
-        Some(service) => engine
-            .settings()
-            .target_name(TargetRef { service, address: effect.address })
-            .to_string(),
+        Some(service) => {
+            engine.settings().target_name(TargetRef { service, address: effect.address })
+        }
         None => effect.address.to_string(),
     };
     let [verb, preposition] = effect.verb();

@@ -94,7 +94,7 @@ fn a_change_that_is_not_visible_names_the_servers_and_their_answers() {
     let waiting = |answer: &str| ServerState::Waiting(Some(answer.to_owned()));
     let mut servers = four(&shows(2_900));
     servers[1].state = waiting("still 203.0.113.11");
-    let late = Duration::from_secs(120);
+    let late = Duration::from_mins(2);
     let one = ChangeEffect {
         after: late,
         ..effect(ChangeKind::Withdrawn, EffectState::NotVisible, servers.clone())

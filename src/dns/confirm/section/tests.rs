@@ -11,7 +11,7 @@ fn read(lines: &str) -> Result<(Vec<String>, Option<ConfirmSettings>), String> {
     let mut schema = Schema::default();
     schema.add(SECTION, ConfirmKeys::KEYS);
     let parse = |values: &mut FieldReader<'_>| ConfirmKeys::parse(SECTION, values);
-    testing::read(&format!("[Zone]\n{lines}\n"), schema, parse, |keys, context| keys.build(context))
+    testing::read(&format!("[Zone]\n{lines}\n"), schema, parse, ConfirmKeys::build)
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::dns::confirm::effect::ServerState;
 use crate::engine::plan::Family;
 
 /// The timeout of the tests.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 fn ip(last: u8) -> IpAddr {
     IpAddr::from([203, 0, 113, last])
