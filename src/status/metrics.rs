@@ -235,14 +235,19 @@ impl Scrape {
         series
     }
 
-    /// Returns the number of changes that are not visible, of each zone with the proof of effect.
-    fn not_visible(&self) -> Vec<(Labels, f64)> {
-        let mut series = Vec::new();
-        for (zone, count) in &self.snapshot.counters.not_visible {
-            let labels: Labels = self.zone_label(*zone).into_iter().collect();
-            series.push((labels, f64::from(*count)));
+    /// Writes the number of changes that are not visible, of each zone with the proof of effect.
+    fn not_visible(&self, families: &mut Families<'_>) -> fmt::Result {
+        let name = "goavail_dns_not_visible";
+        let help = "Changes that a name server does not show after confirm_timeout.";
+        let counts = &self.snapshot.counters.not_visible;
+        if !self.is_named {
+            return families.gauge(name, help, counts.values().copied().map(f64::from).sum());
         }
-        series
+        let series = counts.iter().filter_map(|(zone, count)| {
+            let labels: Labels = vec![self.zone_label(*zone)?];
+            Some((labels, f64::from(*count)))
+        });
+        families.gauges(name, help, series)
     }
 
     /// Returns the label of a zone, if zones are named.
@@ -309,11 +314,7 @@ impl Scrape {
         if counters.not_visible.is_empty() {
             return Ok(());
         }
-        families.gauges(
-            "goavail_dns_not_visible",
-            "Changes that a name server does not show after confirm_timeout.",
-            self.not_visible(),
-        )?;
+        self.not_visible(families)?;
         families.histogram(
             "goavail_dns_visible_seconds",
             "Time from the provider's confirmation until all name servers show a change.",
