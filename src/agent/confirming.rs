@@ -1,17 +1,24 @@
-//! The proof of effect: which zones it is on in, and the way of its news to the event loop.
+//! The proof of effect: the zones in which it is on, and the way of its news to the event loop.
+
+use std::collections::BTreeMap;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::input::Input;
-use super::zones::Zones;
 use crate::dns::confirm::task::{ConfirmZone, ConfirmZones, Confirmer};
+use crate::dns::providers::ZoneConfig;
+use crate::engine::ids::ZoneId;
 
 /// Maximum number of news that wait.
 const NEWS: usize = 64;
 
 /// Starts the confirmer in the runtime for requests.
-pub(super) fn start(talk: &Handle, zones: &Zones, outbox: mpsc::Sender<Input>) -> Confirmer {
+pub(super) fn start(
+    talk: &Handle,
+    zones: &BTreeMap<ZoneId, ZoneConfig>,
+    outbox: mpsc::Sender<Input>,
+) -> Confirmer {
     let (news, mut received) = mpsc::channel(NEWS);
     talk.spawn(async move {
         while let Some(news) = received.recv().await {
@@ -23,8 +30,8 @@ pub(super) fn start(talk: &Handle, zones: &Zones, outbox: mpsc::Sender<Input>) -
     Confirmer::start(talk, confirmed(zones), news)
 }
 
-/// Returns the zones of which changes are confirmed. In dry-run there is nothing to see.
-pub(super) fn confirmed(zones: &Zones) -> ConfirmZones {
+/// Returns the zones with changes that are confirmed. In dry-run there is nothing to see.
+pub(super) fn confirmed(zones: &BTreeMap<ZoneId, ZoneConfig>) -> ConfirmZones {
     let mut confirmed = ConfirmZones::new();
     for (id, zone) in zones {
         let Some(settings) = zone.confirm.clone().filter(|_| !zone.dry_run) else { continue };

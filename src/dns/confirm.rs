@@ -7,9 +7,10 @@
 //! - [`section`]: the keys `confirm`, `confirm_servers`, `confirm_timeout`
 //! - [`change`]: confirmed changes, and whether DNS can prove them
 //! - `answer`: one answer of a name server
-//! - `open_change`, `pace`, `watch`: who showed what, when to ask next, what to report
+//! - `open_change`, `pace`, `watch`: the servers that show a change, the next question, the report
 //! - [`effect`]: the report, and its words
 //! - `servers`: the name servers of a zone
+//! - `zone_watch`: the waits of a zone, and the search for its name servers
 //! - [`task`]: the questions, and the news
 
 mod answer;
@@ -21,6 +22,7 @@ pub(crate) mod section;
 mod servers;
 pub(crate) mod task;
 mod watch;
+mod zone_watch;
 
 #[cfg(test)]
 mod tests;

@@ -17,13 +17,13 @@ const PATIENT: Duration = Duration::from_secs(60);
 /// The way in which a name server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// With authority.
+    /// With authority for the zone.
     Well,
     /// Without authority, as one that does not have the zone.
     Lame,
-    /// With REFUSED.
+    /// With the code REFUSED.
     Refuses,
-    /// Not at all.
+    /// Not with any message.
     Silent,
     /// With another id than that of the question.
     OtherId,
@@ -135,7 +135,7 @@ impl NameServer {
                 answer.answers = records;
             }
             Manner::Refuses => answer.metadata.response_code = ResponseCode::Refused,
-            // What is not there is gone: this would show any withdrawal.
+            // An empty answer would show any withdrawal.
             Manner::OtherId => answer.metadata.id = query.metadata.id.wrapping_add(1),
             Manner::OtherQuestion => {
                 let other = Name::from_ascii("other.example.org.").unwrap();

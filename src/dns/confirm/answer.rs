@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::change::ChangeKind;
 use crate::engine::plan::Family;
@@ -80,14 +80,15 @@ pub(crate) fn sighting(name: &Name, family: Family, message: &Message) -> Sighti
     if !message.metadata.authoritative {
         return Sighting::Nothing(not_authoritative(message));
     }
-    let at_name = || message.answers.iter().filter(|record| record.name == *name);
-    for record in at_name() {
+    let at_name: Vec<&Record> =
+        message.answers.iter().filter(|record| record.name == *name).collect();
+    for record in &at_name {
         if let RData::CNAME(target) = &record.data {
             return Sighting::Nothing(format!("an alias for {}", target.0));
         }
     }
     let mut seen = SeenSet { name_exists: code == ResponseCode::NoError, ..SeenSet::default() };
-    for record in at_name() {
+    for record in at_name {
         let address = match (&record.data, family) {
             (RData::A(address), Family::A) => IpAddr::V4(address.0),
             (RData::AAAA(address), Family::Aaaa) => IpAddr::V6(address.0),

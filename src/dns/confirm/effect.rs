@@ -160,7 +160,7 @@ impl ChangeEffect {
         words
     }
 
-    /// Returns the names of the servers of which an address is in a state that `is_counted` accepts.
+    /// Returns the names of the servers with an address in a state that `is_counted` accepts.
     fn servers_that(&self, is_counted: impl Fn(&ServerState) -> bool) -> BTreeSet<&str> {
         let counted = self.servers.iter().filter(|server| is_counted(&server.state));
         counted.map(|server| server.name.as_str()).collect()

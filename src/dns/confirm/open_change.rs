@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::Sighting;
-use super::change::{ChangeKind, MadeChange};
+use super::change::{ChangeKind, MadeChange, Proof};
 use super::effect::{ChangeEffect, EffectState, NameServer, ServerEffect, ServerState};
 use crate::engine::ids::ServiceId;
 use crate::engine::plan::{Family, SetKey};
@@ -63,8 +63,9 @@ impl OpenChange {
         [at, desired_since]: [Instant; 2],
         servers: &[NameServer],
     ) -> Option<Self> {
-        let provable = || change.sets.iter().filter(|(_, proof)| proof.obstacle.is_none());
-        let sets: BTreeSet<SetKey> = provable().map(|(set, _)| set.clone()).collect();
+        let provable: Vec<&(SetKey, Proof)> =
+            change.sets.iter().filter(|(_, proof)| proof.obstacle.is_none()).collect();
+        let sets: BTreeSet<SetKey> = provable.iter().map(|(set, _)| set.clone()).collect();
         if sets.is_empty() {
             return None;
         }
@@ -74,9 +75,9 @@ impl OpenChange {
             kind: change.kind,
             at,
             took: at.saturating_duration_since(desired_since),
-            names: provable().map(|(set, _)| set.name.clone()).collect(),
-            ttl: provable().filter_map(|(_, proof)| proof.ttl).max(),
-            is_negative: provable().any(|(_, proof)| proof.ttl.is_none()),
+            names: provable.iter().map(|(set, _)| set.name.clone()).collect(),
+            ttl: provable.iter().filter_map(|(_, proof)| proof.ttl).max(),
+            is_negative: provable.iter().any(|(_, proof)| proof.ttl.is_none()),
             negative_ttl: None,
             sets,
             left: BTreeMap::new(),
@@ -110,7 +111,7 @@ impl OpenChange {
             for sets in self.left.values_mut() {
                 sets.retain(|set| !later.sets.contains(set));
             }
-            // An address of which the rest was shown before shows all that is left.
+            // An address that showed the rest before shows all that is left.
             let done: Vec<SocketAddr> =
                 self.left.extract_if(.., |_, sets| sets.is_empty()).map(|(it, _)| it).collect();
             for address in done {

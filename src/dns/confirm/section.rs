@@ -41,9 +41,9 @@ pub(crate) struct ConfirmServer {
 /// The address or the name of a name server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum ServerHost {
-    /// One address.
+    /// One address that is asked.
     Address(IpAddr),
-    /// A name, of which all addresses are asked.
+    /// A name with addresses that are all asked.
     Name(String),
 }
 

@@ -15,14 +15,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::answer::{Sighting, record_type, sighting};
-use super::change::{EffectSender, MadeChanges, Obstacle, ZoneChanges};
-use super::effect::{EffectNews, NameServer, ZoneNews};
+use super::change::{EffectSender, MadeChanges, ZoneChanges};
+use super::effect::{EffectNews, ZoneNews};
 use super::open_change::Answered;
-use super::section::ConfirmSettings;
 use super::servers::{RESOLV_CONF, find};
-use super::watch::{NextQuestion, Watch};
-use crate::backoff::Backoff;
-use crate::dns::BySet;
+use super::watch::NextQuestion;
+pub(crate) use super::zone_watch::ConfirmZone;
+use super::zone_watch::{FoundServers, ZoneWatch};
 use crate::dns::clock::now;
 use crate::dns::message::Question;
 use crate::dns::message::exchange::{NoAnswer, ask};
@@ -40,26 +39,7 @@ const IN_FLIGHT: usize = 256;
 /// Maximum time for one answer, TCP after a truncated one included.
 const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
 
-/// Time for which the name servers of a zone are not looked up again.
-const SERVERS_KEPT: Duration = Duration::from_mins(10);
-
-/// Waits before the name servers of a zone are looked up again after a failure.
-const LOOKUP_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
-
-/// A zone of which changes are confirmed.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ConfirmZone {
-    /// The name of the zone in DNS.
-    pub(crate) domain: String,
-    /// The name of its provider for people.
-    pub(crate) provider: &'static str,
-    /// The settings of the proof of effect.
-    pub(crate) settings: ConfirmSettings,
-    /// Whether the provider answers with addresses of its own for new records.
-    pub(crate) proxies: BySet<bool>,
-}
-
-/// The zones of which changes are confirmed.
+/// The zones with changes that are confirmed.
 pub(crate) type ConfirmZones = BTreeMap<ZoneId, ConfirmZone>;
 
 /// Asks name servers about confirmed changes. Dropping it ends all waits.
@@ -115,96 +95,6 @@ async fn supervise(
             Err(panicked) => tracing::error!("the name servers are asked anew: {panicked}"),
         }
         tokio::time::sleep(backoff.after(began.elapsed())).await;
-    }
-}
-
-/// The result of a lookup of name servers.
-#[derive(Debug)]
-struct FoundServers {
-    zone: ZoneId,
-    /// The number of the lookup in its zone. The result of an older one is ignored.
-    number: u64,
-    result: Result<Vec<NameServer>, String>,
-}
-
-/// The waits of one zone, and the search for its name servers.
-#[derive(Debug)]
-struct ZoneWatch {
-    config: ConfirmZone,
-    watch: Watch,
-    /// The number of lookups so far.
-    lookups: u64,
-    is_looking: bool,
-    /// The time at which the name servers were found.
-    found_at: Option<Instant>,
-    /// The time of the next attempt after a failure.
-    retry_at: Option<Instant>,
-    backoff: Backoff,
-    /// Whether the failure was reported.
-    is_failing: bool,
-}
-
-impl ZoneWatch {
-    fn new(config: ConfirmZone) -> Self {
-        let [first, longest] = LOOKUP_WAITS;
-        Self {
-            watch: Watch::new(config.settings.timeout),
-            config,
-            lookups: 0,
-            is_looking: false,
-            found_at: None,
-            retry_at: None,
-            backoff: Backoff::new(first, longest),
-            is_failing: false,
-        }
-    }
-
-    /// Follows other settings. Returns whether the name servers have to be looked up again.
-    fn follow(&mut self, config: &ConfirmZone) -> bool {
-        self.watch.set_timeout(config.settings.timeout);
-        let is_same = self.config.domain == config.domain
-            && self.config.settings.servers == config.settings.servers;
-        self.config = config.clone();
-        !is_same
-    }
-
-    /// Returns the changes with the obstacles that follow from the configuration.
-    fn completed(&self, mut made: MadeChanges) -> MadeChanges {
-        for (set, proof) in made.changes.iter_mut().flat_map(|change| &mut change.sets) {
-            if proof.is_by_configuration && self.config.proxies.at(set) {
-                proof.obstacle = proof.obstacle.or(Some(Obstacle::Proxied));
-            }
-        }
-        made
-    }
-
-    /// Whether the name servers are to be looked up for a change at `now`.
-    fn is_outdated(&self, now: Instant) -> bool {
-        let found = self.found_at.filter(|found| now.duration_since(*found) < SERVERS_KEPT);
-        !self.is_looking && self.retry_at.is_none() && found.is_none()
-    }
-
-    /// Follows the result of a lookup.
-    fn found(
-        &mut self,
-        result: Result<Vec<NameServer>, String>,
-        now: Instant,
-    ) -> Option<EffectNews> {
-        self.is_looking = false;
-        match result {
-            Ok(servers) => {
-                self.watch.set_servers(servers);
-                (self.found_at, self.retry_at) = (Some(now), None);
-                self.backoff.reset();
-                std::mem::take(&mut self.is_failing).then_some(EffectNews::ServersFound)
-            }
-            Err(why) => {
-                self.watch.set_trouble(why.clone());
-                self.retry_at = Some(now + self.backoff.next_jittered());
-                let is_news = !std::mem::replace(&mut self.is_failing, true);
-                is_news.then_some(EffectNews::NoServers(why))
-            }
-        }
     }
 }
 
@@ -300,9 +190,12 @@ impl ConfirmTask {
     /// Looks the name servers up again where that failed a while ago.
     fn retry_lookups(&mut self) {
         let now = now();
-        let due = |its: &ZoneWatch| its.retry_at.is_some_and(|retry_at| retry_at <= now);
-        let zones: Vec<ZoneId> =
-            self.zones.iter().filter(|(_, its)| due(its)).map(|(zone, _)| *zone).collect();
+        let mut zones = Vec::new();
+        for (zone, its) in &self.zones {
+            if its.retry_at.is_some_and(|retry_at| retry_at <= now) {
+                zones.push(*zone);
+            }
+        }
         for zone in zones {
             self.look_up(zone);
         }

@@ -1,7 +1,7 @@
 //! The lag of a real secondary: BIND as the primary, Knot as the secondary with NOTIFY off.
 //!
 //! By default the order of events is compared. `GOAVAIL_LAG=20` measures as many changes, prints each
-//! beside what asking at short intervals shows, and fails above 20 ms.
+//! beside the lag by questions at short intervals, and fails above 20 ms.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -1,4 +1,4 @@
-//! The waits of one zone: who showed what, what to ask next, what to report. Time is a parameter, and
+//! The waits of one zone: the servers that show a change, the next question, the news. Time is a parameter, and
 //! nothing is sent here.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ pub(crate) struct NextQuestion {
 
 /// The waits of one zone.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct EffectWatch {
     timeout: Duration,
     servers: Vec<NameServer>,
     /// The reason why no server is known, in words.
@@ -52,7 +52,7 @@ pub(crate) struct Watch {
 /// The questions to one address of a name server.
 #[derive(Debug, Default)]
 struct AskedServer {
-    polls: BTreeMap<SetKey, Poll>,
+    polls: BTreeMap<SetKey, SetPoll>,
     in_flight: usize,
     /// The earliest time of the next question.
     next: Option<Instant>,
@@ -62,7 +62,7 @@ struct AskedServer {
 
 /// The questions to one address about one set.
 #[derive(Debug, Clone, Copy)]
-struct Poll {
+struct SetPoll {
     /// The time of the newest change that the set has to show, and whether its timeout is over.
     newest: Instant,
     is_overdue: bool,
@@ -73,7 +73,7 @@ struct Poll {
     is_due: bool,
 }
 
-impl Poll {
+impl SetPoll {
     fn new(newest: Instant, is_overdue: bool) -> Self {
         Self { newest, is_overdue, asked: None, is_in_flight: false, is_due: false }
     }
@@ -112,7 +112,7 @@ impl AskedServer {
     fn take(&mut self, set: &SetKey, now: Instant) {
         self.in_flight += 1;
         if let Some(poll) = self.polls.get_mut(set) {
-            *poll = Poll { asked: Some(now), is_in_flight: true, is_due: false, ..*poll };
+            *poll = SetPoll { asked: Some(now), is_in_flight: true, is_due: false, ..*poll };
         }
         // The pace counts from question to question.
         self.next = Some(now + self.rest.max(gap(Duration::ZERO, false, 1)));
@@ -135,7 +135,7 @@ impl AskedServer {
     }
 }
 
-impl Watch {
+impl EffectWatch {
     /// Returns a watch without name servers and changes.
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
@@ -218,7 +218,7 @@ impl Watch {
                 match asked.polls.get_mut(set) {
                     Some(poll) => (poll.newest, poll.is_overdue) = (newest, is_overdue),
                     None => {
-                        _ = asked.polls.insert(set.clone(), Poll::new(newest, is_overdue));
+                        _ = asked.polls.insert(set.clone(), SetPoll::new(newest, is_overdue));
                     }
                 }
             }
@@ -280,7 +280,7 @@ impl Watch {
         }
     }
 
-    /// Returns what is to be reported at `now`: changes that are visible or overdue, and the state if
+    /// Returns the news at `now`: changes that are visible or overdue, and the state if
     /// it is another one.
     pub(crate) fn report(&mut self, now: Instant) -> Vec<EffectNews> {
         let mut news = Vec::new();

@@ -1,4 +1,4 @@
-//! The effect of changes as JSON: what each name server shows.
+//! The effect of changes as JSON: the answers of each name server.
 
 use std::net::IpAddr;
 

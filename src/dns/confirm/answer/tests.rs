@@ -1,7 +1,6 @@
 //! The reading of answers, as rows.
 
 use hickory_proto::op::{MessageType, OpCode, Query};
-use hickory_proto::rr::Record;
 use hickory_proto::rr::rdata::{A, CNAME, NS, SOA};
 
 use super::*;

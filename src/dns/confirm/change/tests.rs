@@ -119,11 +119,11 @@ fn the_records_of_one_address_are_one_change() {
 async fn a_full_queue_and_a_confirmer_that_is_gone_hold_nothing_up() {
     let (queue, inbox) = EffectSender::queue();
     let sender = EffectSender::new(ZoneId::DEFAULT, &queue);
-    let made = || MadeChanges::new(crate::dns::clock::now(), Duration::ZERO, []);
+    let made = MadeChanges::new(crate::dns::clock::now(), Duration::ZERO, []);
     for _ in 0..=QUEUE {
-        sender.send(made());
+        sender.send(made.clone());
     }
     drop(inbox);
-    sender.send(made());
-    EffectSender::default().send(made());
+    sender.send(made.clone());
+    EffectSender::default().send(made);
 }

@@ -10,8 +10,8 @@ const SECTION: Section = Section::new("Zone");
 fn read(lines: &str) -> Result<(Vec<String>, Option<ConfirmSettings>), String> {
     let mut schema = Schema::default();
     schema.add(SECTION, ConfirmKeys::KEYS);
-    let parse = |values: &mut FieldReader<'_>| ConfirmKeys::parse(SECTION, values);
-    testing::read(&format!("[Zone]\n{lines}\n"), schema, parse, ConfirmKeys::build)
+    let text = format!("[Zone]\n{lines}\n");
+    testing::read(&text, schema, |values| ConfirmKeys::parse(SECTION, values), ConfirmKeys::build)
 }
 
 #[test]

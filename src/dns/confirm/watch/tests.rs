@@ -1,4 +1,4 @@
-//! The waits, in virtual time: who showed what, what is asked, what is reported.
+//! The waits, in virtual time: the servers that show a change, the questions, the news.
 
 mod load;
 mod scenes;
@@ -42,7 +42,7 @@ fn seconds(seconds: f64) -> Duration {
 
 /// A watch with its clock and with name servers that each have a state of their own.
 struct Scene {
-    watch: Watch,
+    watch: EffectWatch,
     now: Instant,
     start: Instant,
     /// The news so far, but for the states.
@@ -54,7 +54,7 @@ struct Scene {
 impl Scene {
     fn new(addresses: &[u8]) -> Self {
         let start = crate::dns::clock::now();
-        let mut watch = Watch::new(TIMEOUT);
+        let mut watch = EffectWatch::new(TIMEOUT);
         if !addresses.is_empty() {
             watch.set_servers(servers(addresses));
         }
@@ -141,7 +141,7 @@ fn holds(addresses: &[u8]) -> Sighting {
 }
 
 /// Returns the state of the servers for the newest change.
-fn states(watch: &mut Watch, now: Instant) -> Vec<ServerState> {
+fn states(watch: &mut EffectWatch, now: Instant) -> Vec<ServerState> {
     let state = watch.state(now);
     let newest = state.into_iter().next().map(|effect| effect.servers).unwrap_or_default();
     newest.into_iter().map(|server| server.state).collect()

@@ -61,14 +61,17 @@ fn a_dead_and_a_lame_server_are_named_and_hold_up_no_other_change() {
 
 #[test]
 fn a_server_without_a_route_from_here_is_left_out_as_long_as_another_one_answers() {
-    let fault = || Sighting::Fault("no connection: Network is unreachable".into());
+    let fault = Sighting::Fault("no connection: Network is unreachable".into());
     let mut scene = Scene::new(&[1, 2]);
     scene.change(Withdrawn, 10, &["www"]);
-    scene.run(1.0, |question, _| if question.server == server(2) { fault() } else { holds(&[]) });
+    scene.run(
+        1.0,
+        |question, _| if question.server == server(2) { fault.clone() } else { holds(&[]) },
+    );
     assert_eq!(scene.words(), ["visible: 203.0.113.10 at www after 5ms"]);
     let mut scene = Scene::new(&[1, 2]);
     scene.change(Withdrawn, 10, &["www"]);
-    scene.run(121.0, |_, _| fault());
+    scene.run(121.0, |_, _| fault.clone());
     let want = "not visible: 203.0.113.10: ns1 (192.0.2.1): no connection: Network is unreachable; \
                 ns2 (192.0.2.2): no connection: Network is unreachable";
     assert_eq!(scene.words(), [want]);

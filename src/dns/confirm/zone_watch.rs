@@ -1,0 +1,122 @@
+//! One zone with the proof of effect: its waits, and the search for its name servers.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::change::{MadeChanges, Obstacle};
+use super::effect::{EffectNews, NameServer};
+use super::section::ConfirmSettings;
+use super::watch::EffectWatch;
+use crate::backoff::Backoff;
+use crate::dns::BySet;
+use crate::engine::ids::ZoneId;
+
+/// Waits before the name servers of a zone are looked up again after a failure.
+const LOOKUP_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
+
+/// Time for which the name servers of a zone are not looked up again.
+const SERVERS_KEPT: Duration = Duration::from_mins(10);
+
+/// A zone with changes that are confirmed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ConfirmZone {
+    /// The name of the zone in DNS.
+    pub(crate) domain: String,
+    /// The name of its provider for people.
+    pub(crate) provider: &'static str,
+    /// The settings of the proof of effect.
+    pub(crate) settings: ConfirmSettings,
+    /// Whether the provider answers with addresses of its own for new records.
+    pub(crate) proxies: BySet<bool>,
+}
+
+/// The result of a lookup of name servers.
+#[derive(Debug)]
+pub(super) struct FoundServers {
+    pub(super) zone: ZoneId,
+    /// The number of the lookup in its zone. The result of an older one is ignored.
+    pub(super) number: u64,
+    pub(super) result: Result<Vec<NameServer>, String>,
+}
+
+/// The waits of one zone, and the search for its name servers.
+#[derive(Debug)]
+pub(super) struct ZoneWatch {
+    pub(super) config: ConfirmZone,
+    pub(super) watch: EffectWatch,
+    /// The number of lookups so far.
+    pub(super) lookups: u64,
+    pub(super) is_looking: bool,
+    /// The time at which the name servers were found.
+    pub(super) found_at: Option<Instant>,
+    /// The time of the next attempt after a failure.
+    pub(super) retry_at: Option<Instant>,
+    pub(super) backoff: Backoff,
+    /// Whether the failure was reported.
+    pub(super) is_failing: bool,
+}
+
+impl ZoneWatch {
+    pub(super) fn new(config: ConfirmZone) -> Self {
+        let [first, longest] = LOOKUP_WAITS;
+        Self {
+            watch: EffectWatch::new(config.settings.timeout),
+            config,
+            lookups: 0,
+            is_looking: false,
+            found_at: None,
+            retry_at: None,
+            backoff: Backoff::new(first, longest),
+            is_failing: false,
+        }
+    }
+
+    /// Follows other settings. Returns whether the name servers have to be looked up again.
+    pub(super) fn follow(&mut self, config: &ConfirmZone) -> bool {
+        self.watch.set_timeout(config.settings.timeout);
+        let is_same = self.config.domain == config.domain
+            && self.config.settings.servers == config.settings.servers;
+        self.config = config.clone();
+        !is_same
+    }
+
+    /// Returns the changes with the obstacles that follow from the configuration.
+    pub(super) fn completed(&self, mut made: MadeChanges) -> MadeChanges {
+        for (set, proof) in made.changes.iter_mut().flat_map(|change| &mut change.sets) {
+            if proof.is_by_configuration && self.config.proxies.at(set) {
+                proof.obstacle = proof.obstacle.or(Some(Obstacle::Proxied));
+            }
+        }
+        made
+    }
+
+    /// Whether the name servers are to be looked up for a change at `now`.
+    pub(super) fn is_outdated(&self, now: Instant) -> bool {
+        let found = self.found_at.filter(|found| now.duration_since(*found) < SERVERS_KEPT);
+        !self.is_looking && self.retry_at.is_none() && found.is_none()
+    }
+
+    /// Follows the result of a lookup.
+    pub(super) fn found(
+        &mut self,
+        result: Result<Vec<NameServer>, String>,
+        now: Instant,
+    ) -> Option<EffectNews> {
+        self.is_looking = false;
+        match result {
+            Ok(servers) => {
+                self.watch.set_servers(servers);
+                (self.found_at, self.retry_at) = (Some(now), None);
+                self.backoff.reset();
+                std::mem::take(&mut self.is_failing).then_some(EffectNews::ServersFound)
+            }
+            Err(why) => {
+                self.watch.set_trouble(why.clone());
+                self.retry_at = Some(now + self.backoff.next_jittered());
+                let is_news = !std::mem::replace(&mut self.is_failing, true);
+                is_news.then_some(EffectNews::NoServers(why))
+            }
+        }
+    }
+}
