@@ -63,12 +63,16 @@ impl Harness {
 
     /// These name servers show that the second target is gone.
     fn show_withdrawal(&self, servers: &[usize]) {
-        servers.iter().for_each(|nth| self.servers[*nth].hold(&self.targets[..1]));
+        for nth in servers {
+            self.servers[*nth].hold(&self.targets[..1]);
+        }
     }
 
     /// These name servers show both targets.
     fn show_both(&self, servers: &[usize]) {
-        servers.iter().for_each(|nth| self.servers[*nth].hold(&self.targets));
+        for nth in servers {
+            self.servers[*nth].hold(&self.targets);
+        }
     }
 
     /// The configuration, with these keys of the proof of effect.

@@ -1,6 +1,8 @@
 //! A name server in the place of a zone's own: it holds addresses at every name, by UDP and TCP, and
 //! behaves as a test wants. It keeps the questions. It ends with the process.
 
+#![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
+
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -12,7 +14,7 @@ use hickory_proto::rr::rdata::{A, AAAA};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 /// Long enough for a question on a busy machine.
-const PATIENT: Duration = Duration::from_secs(60);
+const PATIENT: Duration = Duration::from_mins(1);
 
 /// The way in which a name server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +171,7 @@ impl NameServer {
     pub(crate) fn wait_asked(&self, count: usize) {
         let state = self.state.0.lock().unwrap();
         let wanted = state.asked.len() + count;
-        let waited = self.state.1.wait_timeout_while(state, PATIENT, |it| it.asked.len() < wanted);
-        assert!(!waited.unwrap().1.timed_out(), "{} was not asked", self.address);
+        let result = self.state.1.wait_timeout_while(state, PATIENT, |it| it.asked.len() < wanted);
+        assert!(!result.unwrap().1.timed_out(), "{} was not asked", self.address);
     }
 }
