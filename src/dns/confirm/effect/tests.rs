@@ -33,6 +33,14 @@ fn visible_at() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis((14 * 3600 + 70) * 1000 + 500)
 }
 
+fn waiting(answer: &str) -> ServerState {
+    ServerState::Waiting(Some(answer.to_owned()))
+}
+
+fn second(seconds: u64, nanos: u32) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos)
+}
+
 fn four(state: &ServerState) -> Vec<ServerEffect> {
     (1..=4).map(|n| server(&format!("ns{n}.example.net"), 52 + n, state.clone())).collect()
 }
@@ -91,7 +99,6 @@ fn short_times_unknown_ttls_and_few_servers_have_words() {
 
 #[test]
 fn a_change_that_is_not_visible_names_the_servers_and_their_answers() {
-    let waiting = |answer: &str| ServerState::Waiting(Some(answer.to_owned()));
     let mut servers = four(&shows(2_900));
     servers[1].state = waiting("still 203.0.113.11");
     let late = Duration::from_mins(2);
@@ -145,7 +152,6 @@ fn without_any_server_that_can_be_asked_the_reason_is_given() {
 
 #[test]
 fn the_time_of_day_is_rounded_up_and_passes_midnight() {
-    let second = |seconds: u64, nanos: u32| SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
     assert_eq!(time_of_day(second(59, 1), 0), "00:01:00");
     assert_eq!(time_of_day(second(86_399, 0), 60), "00:00:59");
     assert_eq!(time_of_day(SystemTime::UNIX_EPOCH - Duration::from_secs(5), 1), "00:00:01");
