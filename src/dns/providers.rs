@@ -210,7 +210,8 @@ pub(crate) struct PublishedService {
 }
 
 /// All kinds of providers.
-pub(crate) const PROVIDERS: [ProviderKind; 4] = [cloudflare::KIND, route53::KIND, rfc2136::KIND, webhook::KIND];
+pub(crate) const PROVIDERS: [ProviderKind; 4] =
+    [cloudflare::KIND, route53::KIND, rfc2136::KIND, webhook::KIND];
 
 /// Maximum time to build a provider. It reads files, and a file system may hang.
 const MAX_BUILD: Duration = Duration::from_secs(15);

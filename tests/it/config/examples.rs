@@ -8,7 +8,7 @@ use super::ASKED;
 use crate::lab;
 
 /// The names of the files.
-const EXAMPLES: [&str; 6] =
+const EXAMPLES: [&str; 7] =
     ["services", "https", "exec", "nameservers", "active-standby", "rfc2136", "webhook"];
 
 /// The program that the example of a command starts, in Debian's `monitoring-plugins-basic`.
