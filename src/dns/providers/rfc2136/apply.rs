@@ -18,7 +18,7 @@ const NAMED: usize = 3;
 struct Sending<'a> {
     changes: &'a RecordChanges,
     permit: Permit<'a>,
-    /// Whether a request was sent before, which needed no permission.
+    /// Whether no request was sent yet: the first one needs no permission.
     is_first: bool,
 }
 
