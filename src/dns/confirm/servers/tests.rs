@@ -109,14 +109,16 @@ async fn the_next_resolver_is_asked_and_all_reasons_are_given() {
     assert_eq!(why, want);
 }
 
+/// Returns a listed server at port 5353.
+fn listed_server(host: &str) -> ConfirmServer {
+    let host = host.parse().map_or_else(|_| ServerHost::Name(host.to_owned()), ServerHost::Address);
+    ConfirmServer { host, port: 5353 }
+}
+
 #[tokio::test]
 async fn listed_servers_need_no_resolver() {
-    let host = |text: &str| ConfirmServer {
-        host: text.parse().map_or_else(|_| ServerHost::Name(text.to_owned()), ServerHost::Address),
-        port: 5353,
-    };
     let nowhere = Path::new("/nonexistent/resolv.conf");
-    let listed = [host("192.0.2.53"), host("localhost")];
+    let listed = ["192.0.2.53", "localhost"].map(listed_server);
     let found = find("example.com", &listed, nowhere).await.unwrap();
     assert_eq!(found[0].name, "192.0.2.53:5353");
     assert_eq!(found[0].addresses, [SocketAddr::from(([192, 0, 2, 53], 5353))]);

@@ -37,21 +37,25 @@ fn a_server_that_never_shows_it_is_named_after_the_timeout_and_once_when_it_does
     assert!(scene.watch.state(scene.now)[0].state == EffectState::Visible);
 }
 
+/// The second server is dead, the third one is lame, and all others show an empty set.
+fn dead_or_lame(question: &NextQuestion) -> Sighting {
+    match question.server {
+        it if it == server(2) => Sighting::Nothing("no answer within 1.5 s".into()),
+        it if it == server(3) => Sighting::Nothing("an answer that is not authoritative".into()),
+        _ => holds(&[]),
+    }
+}
+
 /// 0xJacky/nginx-ui#1806: a name server that cannot be reached holds everything up. Here it holds up
 /// its own answer alone.
 #[test]
 fn a_dead_and_a_lame_server_are_named_and_hold_up_no_other_change() {
     let mut scene = Scene::new(&[1, 2, 3]);
     scene.change(Withdrawn, 10, &["www"]);
-    let answer = |question: &NextQuestion| match question.server {
-        it if it == server(2) => Sighting::Nothing("no answer within 1.5 s".into()),
-        it if it == server(3) => Sighting::Nothing("an answer that is not authoritative".into()),
-        _ => holds(&[]),
-    };
-    scene.run(60.0, |question, _| answer(question));
+    scene.run(60.0, |question, _| dead_or_lame(question));
     assert!(scene.news.is_empty());
     scene.change(Withdrawn, 11, &["api"]);
-    scene.run(70.0, |question, _| answer(question));
+    scene.run(70.0, |question, _| dead_or_lame(question));
     let want = "not visible: 203.0.113.10: ns2 (192.0.2.2): no answer within 1.5 s; \
                 ns3 (192.0.2.3): an answer that is not authoritative";
     assert_eq!(scene.words(), [want]);
