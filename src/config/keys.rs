@@ -335,9 +335,12 @@ impl Schema {
     }
 }
 
-/// Lists the known names: `there are interval, timeout and ttl`.
+/// Lists the known names, each once: `there are interval, timeout and ttl`. Kinds of checks share keys,
+/// and a section may have its keys from several parts.
 fn there_are(known: &[&str]) -> String {
-    match known {
+    let mut seen = BTreeSet::new();
+    let known: Vec<&str> = known.iter().copied().filter(|name| seen.insert(*name)).collect();
+    match known.as_slice() {
         [first @ .., last] if !first.is_empty() => {
             format!("there are {} and {last}", first.join(", "))
         }
@@ -362,6 +365,16 @@ pub(crate) fn nearest<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn known_names_are_listed_once() {
+        for (known, want) in [
+            (&["port", "host", "port", "path"][..], "there are port, host and path"),
+            (&["port", "port"], "there is port"),
+        ] {
+            assert_eq!(there_are(known), want);
+        }
+    }
 
     #[test]
     fn only_names_with_a_similar_spelling_are_suggested() {
