@@ -216,7 +216,8 @@ fn unknown_names_get_what_is_known_about_them() {
             "nothing like it in its section",
             "[Route53]\ncolour = 1",
             "goavail.toml:2: Route53.colour: not a known key; there are aws_domain, hostnames, \
-             ip_addresses, ttl, aws_zoneid, aws_region and api_url",
+             ip_addresses, ttl, aws_zoneid, aws_region, api_url, confirm, \
+             confirm_servers and confirm_timeout",
         ),
         (
             "like one of another section",
