@@ -188,8 +188,8 @@ async fn addresses_that_a_provider_wipes_are_named() {
     let mut agent = harness.confirmed("", &["www", "api"]);
     harness.close(0);
     let lost = "the webhook removed an address that was to stay; put it back at the provider";
-    let line = agent.nth(1, &["WARN", lost]);
-    assert!(line.has(&["set=api.example.com A address=198.51.100.7"]), "{}", line.text);
+    // The target that stays at the other name is wiped as well, and may be named first.
+    agent.nth(1, &["WARN", lost, "set=api.example.com A address=198.51.100.7"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
