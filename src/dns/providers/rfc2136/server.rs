@@ -82,8 +82,8 @@ impl ServerAddress {
             for address in addresses {
                 match tokio::time::timeout(each, TcpStream::connect(address)).await {
                     Ok(Ok(stream)) => return Some(stream),
-                    Ok(Err(error)) => reasons.push(format!("{address}: {}", error_chain(&error))),
-                    Err(_) => reasons.push(format!("{address}: no connection in time")),
+                    Ok(Err(error)) => reasons.push(self.reason(address, &error_chain(&error))),
+                    Err(_) => reasons.push(self.reason(address, "no connection in time")),
                 }
             }
             None
@@ -97,6 +97,14 @@ impl ServerAddress {
             Ok(None) | Err(_) if !reasons.is_empty() => Err(reasons.join("; ")),
             Ok(None) | Err(_) => Err("no connection in time".to_owned()),
         }
+    }
+
+    /// Returns why an address was not reached. It is named if the server is given by name.
+    fn reason(&self, address: SocketAddr, why: &str) -> String {
+        if self.host.parse::<IpAddr>().is_ok() {
+            return why.to_owned();
+        }
+        format!("{address}: {why}")
     }
 
     /// Returns the addresses, by the resolver of the system.
@@ -155,6 +163,19 @@ mod tests {
         ] {
             assert!(ServerAddress::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_out_of_reach_is_named_once() {
+        // Nobody listens at the port of a socket that was closed.
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let server = ServerAddress::parse(&closed.to_string()).unwrap();
+        let why = server.connect().await.unwrap_err().why;
+        assert!(why.starts_with(&format!("{closed}: Connection refused")), "{why}");
+        let named = ServerAddress { host: "localhost".to_owned(), ..server };
+        let why = named.connect().await.unwrap_err().why;
+        let want = format!("localhost:{}: ", closed.port());
+        assert!(why.starts_with(&want) && why.contains(&format!("{closed}: Connection")), "{why}");
     }
 
     #[test]
