@@ -11,6 +11,7 @@ use super::{
     Entry, NAMES, ProviderUnderTest, address_entry, converge, entry, plainly, restoration,
     withdrawal,
 };
+use crate::lab::share;
 
 /// The managed addresses of this case; all others are foreign.
 const MANAGED: [&str; 4] = ["192.0.2.10", "192.0.2.11", "2001:db8::10", "2001:db8::11"];
@@ -74,7 +75,7 @@ async fn holds_for<P: ProviderUnderTest>(seed: Vec<Entry>, wanted: Vec<&str>) {
 /// With any zone and any desired state, the provider reaches that state, and all records other than
 /// managed addresses at managed names are unchanged.
 pub(crate) fn foreign_records_survive_any_change<P: ProviderUnderTest>() {
-    let config = Config { cases: 16, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: share(16), failure_persistence: None, ..Config::default() };
     let everything = [foreign_candidates(), managed_candidates()].concat();
     let most = everything.len();
     let input = (

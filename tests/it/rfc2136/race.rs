@@ -8,13 +8,15 @@ use goavail::testing::dns::{ChangeRequest, DnsProvider, ProviderError, Rfc2136};
 use super::servers::Software;
 use super::{OnServer, client, config};
 use crate::contract::{NAMES, address_entry, addresses, restoration, set_of, withdrawal};
+use crate::lab::is_ci;
 
 /// The addresses of the two writers.
 const OWN: [&str; 2] = ["192.0.2.10", "192.0.2.11"];
 
-/// Returns the number of rounds: 300, or as many as `GOAVAIL_RACES` says.
+/// Returns the number of rounds: 300 in CI, a quarter elsewhere, or as many as `GOAVAIL_RACES` says.
 fn rounds() -> usize {
-    std::env::var("GOAVAIL_RACES").ok().and_then(|count| count.parse().ok()).unwrap_or(300)
+    let wanted = std::env::var("GOAVAIL_RACES").ok().and_then(|count| count.parse().ok());
+    wanted.unwrap_or(if is_ci() { 300 } else { 75 })
 }
 
 /// Takes the writer's address out if another stays in, or puts it back if it is out. Returns whether

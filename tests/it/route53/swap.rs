@@ -10,6 +10,7 @@ use tokio::sync::Barrier;
 
 use super::{ALIVE, DEAD, FOREIGN, OnMoto, aws_error, plain, recollection, values, writes};
 use crate::contract::{NAMES, restoration, set_of, withdrawal};
+use crate::lab::share;
 use crate::moto::{plain_moto, set};
 use crate::proxy::{Request, Spoil};
 
@@ -98,11 +99,12 @@ async fn withdraw(provider: &Route53, address: &str, ready: &Barrier) -> usize {
 
 /// Both list before either writes, so one of the two has to be refused in every round.
 #[tokio::test]
-async fn two_agents_withdraw_two_addresses_of_one_set_a_hundred_times_and_nothing_is_lost() {
+async fn two_agents_withdraw_two_addresses_of_one_set_again_and_again_and_nothing_is_lost() {
     let Some(zone) = OnMoto::with([]).await else { return };
     let agents = [zone.managing(&NAMES).await, zone.managing(&NAMES).await].map(Arc::new);
     let mut refusals = 0;
-    for round in 0..100 {
+    let rounds = share(100);
+    for round in 0..rounds {
         zone.zone.put([simple(WWW, &[DEAD, FOREIGN, ALIVE])]).await;
         let ready = Barrier::new(2);
         let (one, other) =
@@ -111,7 +113,7 @@ async fn two_agents_withdraw_two_addresses_of_one_set_a_hundred_times_and_nothin
         assert_eq!(at_www(&zone).await, [FOREIGN], "round {round}");
         refusals += one + other;
     }
-    println!("100 rounds, {refusals} changes refused and planned again, none lost");
+    println!("{rounds} rounds, {refusals} changes refused and planned again, none lost");
 }
 
 /// The two-agents test relies on the rules of `moto/serve.py`. The original moto accepts an
