@@ -1,6 +1,6 @@
 //! The keys that every provider's section of the configuration file has.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::ProviderSettings;
 use crate::config::field::{At, Field, FieldReader, List, not_allowed};
 use crate::config::in_force::ValueInForce;
 use crate::config::keys::{Key, Section};
-use crate::config::problem::Spot;
+use crate::config::problem::{Report, Spot};
 use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::{address, names, own};
 use crate::dns::confirm::section::ConfirmSettings;
@@ -61,6 +61,24 @@ pub(crate) fn published_names(services: &[ServiceRecords<'_>]) -> Vec<String> {
     let mut seen = HashSet::new();
     let names = services.iter().flat_map(|service| service.names);
     names.filter(|name| seen.insert(*name)).cloned().collect()
+}
+
+/// Returns the TTLs that services set for their record sets. `proxied` is refused, for this reason.
+pub(crate) fn own_ttls(
+    services: &[ServiceRecords<'_>],
+    why_not_proxied: &str,
+    report: &mut Report,
+) -> BTreeMap<SetKey, u32> {
+    let mut own = BTreeMap::new();
+    for ServiceRecords { sets, ttl, proxied, .. } in services {
+        if let Some(at) = proxied {
+            report.refuse(&at.spot, why_not_proxied);
+        }
+        if let Some(at) = ttl {
+            own.extend(sets.iter().map(|set| (set.clone(), at.value)));
+        }
+    }
+    own
 }
 
 /// A `[zone.NAME]` table with the keys of a provider, which its services complete.

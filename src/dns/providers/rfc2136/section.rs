@@ -18,7 +18,8 @@ use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::value::{Value, WrittenValue, as_text};
 use crate::dns::account::Account;
 use crate::dns::providers::section::{
-    BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
+    BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, own_ttls,
+    published_names,
 };
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::dns::{BySet, Capabilities, Capability, DnsProvider};
@@ -123,15 +124,7 @@ impl ProviderSettings for Rfc2136Config {
         services: &[ServiceRecords<'_>],
         report: &mut Report,
     ) -> Arc<dyn ProviderSettings> {
-        let mut own_ttls = BTreeMap::new();
-        for ServiceRecords { sets, ttl, proxied, .. } in services {
-            if let Some(at) = proxied {
-                report.refuse(&at.spot, "a name server has no proxy; leave it out");
-            }
-            if let Some(at) = ttl {
-                own_ttls.extend(sets.iter().map(|set| (set.clone(), at.value)));
-            }
-        }
+        let own_ttls = own_ttls(services, "a name server has no proxy; leave it out", report);
         Arc::new(Self { names: published_names(services), own_ttls, ..self.clone() })
     }
 

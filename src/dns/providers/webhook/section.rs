@@ -16,7 +16,8 @@ use crate::config::section::{ConfigSection, SectionContext};
 use crate::config::url;
 use crate::dns::account::Account;
 use crate::dns::providers::section::{
-    BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, published_names,
+    BuiltProvider, ProviderNetwork, ServiceRecords, ZoneKeys, ZoneNames, ZoneTable, own_ttls,
+    published_names,
 };
 use crate::dns::providers::{Building, ProviderKind, ProviderSettings};
 use crate::dns::{BySet, Capabilities, Capability, DnsProvider};
@@ -97,16 +98,11 @@ impl ProviderSettings for WebhookConfig {
         services: &[ServiceRecords<'_>],
         report: &mut Report,
     ) -> Arc<dyn ProviderSettings> {
-        let mut own_ttls = BTreeMap::new();
-        for ServiceRecords { sets, ttl, proxied, .. } in services {
-            if let Some(at) = proxied {
-                let what = "the protocol of the webhook has no word for it; leave it out";
-                report.refuse(&at.spot, what);
-            }
-            if let Some(at) = ttl {
-                own_ttls.extend(sets.iter().map(|set| (set.clone(), at.value)));
-            }
-        }
+        let own_ttls = own_ttls(
+            services,
+            "the protocol of the webhook has no word for it; leave it out",
+            report,
+        );
         Arc::new(Self { names: published_names(services), own_ttls, ..self.clone() })
     }
 
