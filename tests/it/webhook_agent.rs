@@ -182,8 +182,10 @@ async fn a_change_that_is_swallowed_is_an_error_until_it_is_made() {
 async fn addresses_that_a_provider_wipes_are_named() {
     let names = ["www.example.com", "api.example.com"];
     let Some(mut harness) = Harness::new(&names[..1]).await else { return };
-    let foreign = json!({ "dnsName": names[1], "recordType": "A", "targets": ["198.51.100.7"] });
-    harness.zone.set("endpoints", &json!([harness.both(names[0]), foreign])).await;
+    // Nothing is to be changed until the target dies, and then both names in one request.
+    let mut shared = harness.both(names[1]);
+    shared["targets"].as_array_mut().unwrap().push(json!("198.51.100.7"));
+    harness.zone.set("endpoints", &json!([harness.both(names[0]), shared])).await;
     harness.zone.behave(&[("wipes", "")]).await;
     let mut agent = harness.confirmed("", &["www", "api"]);
     harness.close(0);
