@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use goavail::testing::dns::{ChangeRequest, DnsProvider, ProviderError};
+use goavail::testing::dns::{ChangeRequest, DnsProvider, Permit, ProviderError};
 use proptest::prelude::*;
+use serde_json::json;
 
 use super::{ALIVE, DEAD, NAMES, OnWebhook, WWW, endpoint, is_missing, reads, response, writes};
 use crate::contract::{set_of, withdrawal};
@@ -89,6 +90,23 @@ async fn a_status_of_a_write_tells_what_to_do_next() {
     let listing = client.list().await.unwrap();
     client.apply(ChangeRequest::new(&listing, &withdrawal(&listing, DEAD))).await.unwrap();
     assert_eq!(on.written().len(), before + 1, "both names in one request");
+}
+
+/// The zone is read before a write, and an address may answer again meanwhile.
+#[tokio::test]
+async fn a_change_that_was_revoked_while_the_zone_was_read_is_not_sent() {
+    if is_missing() {
+        return;
+    }
+    let on = OnWebhook::with(&[endpoint(WWW, "A", &[DEAD, ALIVE])]).await;
+    let client = on.client(|_| {});
+    let listing = client.list().await.unwrap();
+    let changes = withdrawal(&listing, DEAD);
+    let permit = Permit::new(&|_| false);
+    let request = ChangeRequest { permit, ..ChangeRequest::new(&listing, &changes) };
+    let error = client.apply(request).await.unwrap_err();
+    assert!(matches!(error, ProviderError::Revoked { .. }), "{error:?}");
+    assert_eq!(on.written(), [json!(null); 0]);
 }
 
 /// A body may come with any status of success: only the records count.

@@ -85,6 +85,10 @@ impl Webhook {
             return Ok(());
         }
         self.adjust(&mut edits, &what).await?;
+        // The zone was read and the change was adjusted first, and both may have taken long.
+        if !permit.covers(edits.iter().flat_map(touched)) {
+            return Err(revoked(&what));
+        }
         match self.post(&edits).await {
             Ok(()) => {
                 self.confirm(changes, &Written { before: &listed, edits: &edits }, what, None).await
@@ -186,8 +190,7 @@ impl Webhook {
         let mut run = SetBySet::default();
         for edit in edits {
             if !permit.covers(touched(edit).into_iter()) {
-                let what = what.to_owned();
-                run.stopped = Some(ProviderError::Revoked { provider: PROVIDER, what });
+                run.stopped = Some(revoked(what));
                 break;
             }
             match self.post([edit]).await {
@@ -259,6 +262,10 @@ fn rest_of(what: String, left: &RecordChanges, run: Option<SetBySet>) -> Provide
 fn is_of_set(failure: &RequestFailure) -> bool {
     matches!(failure, RequestFailure::Status { status, is_page: false, .. }
         if status.is_server_error() || [400, 422].contains(&status.as_u16()))
+}
+
+fn revoked(what: &str) -> ProviderError {
+    ProviderError::Revoked { provider: PROVIDER, what: what.to_owned() }
 }
 
 fn unavailable(what: &str, source: ProviderCause, retry_after: Option<Duration>) -> ProviderError {
