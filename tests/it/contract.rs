@@ -191,6 +191,19 @@ pub(crate) fn restoration(listing: &Listing, address: &str, names: &[&str]) -> R
     changes
 }
 
+/// Returns the changes that restore `address` in every set of `before`, as remembered.
+pub(crate) fn recollection(before: &Listing, address: &str) -> RecordChanges {
+    let address: IpAddr = address.parse().unwrap();
+    let mut changes = RecordChanges::default();
+    for (set, records) in &before.sets {
+        if let Some(record) = records.iter().find(|record| record.address == address) {
+            let attributes = Some(record.attributes.clone());
+            changes.create.push(NewRecord { set: set.clone(), address, attributes });
+        }
+    }
+    changes
+}
+
 /// Returns the distinct addresses that `listing` has in `set`.
 pub(crate) fn addresses(listing: &Listing, set: &SetKey) -> BTreeSet<IpAddr> {
     listing.observed().sets.remove(set).unwrap_or_default()

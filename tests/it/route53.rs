@@ -15,12 +15,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use aws_sdk_route53::types::{ChangeAction, ResourceRecord, ResourceRecordSet};
-use goavail::testing::dns::{
-    Capabilities, Listing, NewRecord, ROUTE53_CAPABILITIES, RecordChanges, Route53, Route53Config,
-};
+use goavail::testing::dns::{Capabilities, ROUTE53_CAPABILITIES, Route53, Route53Config};
 
 use crate::contract::{
-    CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE, contract_suite,
+    CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE,
+    contract_suite, recollection,
 };
 use crate::moto::{self, Moto, Zone, moto, set};
 use crate::proxy::{Proxy, Request, Spoil};
@@ -113,19 +112,6 @@ impl OnMoto {
         sets.retain(|set| plain(set.name()) == name && set.r#type().as_str() == kind);
         sets
     }
-}
-
-/// Returns the changes that restore `address` in every set of `before`, as remembered.
-fn recollection(before: &Listing, address: &str) -> RecordChanges {
-    let address: IpAddr = address.parse().unwrap();
-    let mut changes = RecordChanges::default();
-    for (set, records) in &before.sets {
-        if let Some(record) = records.iter().find(|record| record.address == address) {
-            let attributes = Some(record.attributes.clone());
-            changes.create.push(NewRecord { set: set.clone(), address, attributes });
-        }
-    }
-    changes
 }
 
 pub(crate) fn plain(name: &str) -> String {

@@ -16,15 +16,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use goavail::testing::dns::{
-    Capabilities, Listing, NewRecord, RecordChanges, WEBHOOK_CAPABILITIES, Webhook, WebhookConfig,
-};
+use goavail::testing::dns::{Capabilities, WEBHOOK_CAPABILITIES, Webhook, WebhookConfig};
 use serde_json::{Value, json};
 
 use self::server::{ServedZone, is_here, served_zone};
 use crate::contract::{
     CONFIGURED_TTL, Call, Entry, Fault, FaultSignal, NAMES, ProviderUnderTest, ZONE, cases,
-    contract_suite, standby,
+    contract_suite, recollection, standby,
 };
 use crate::proxy::{Proxy, Request, Spoil};
 
@@ -120,19 +118,6 @@ impl OnWebhook {
         shown.sort();
         shown
     }
-}
-
-/// Returns the changes that restore an address at every set that had it, as remembered.
-fn recollection(before: &Listing, address: &str) -> RecordChanges {
-    let address: IpAddr = address.parse().unwrap();
-    let mut changes = RecordChanges::default();
-    for (set, records) in &before.sets {
-        if let Some(record) = records.iter().find(|record| record.address == address) {
-            let attributes = Some(record.attributes.clone());
-            changes.create.push(NewRecord { set: set.clone(), address, attributes });
-        }
-    }
-    changes
 }
 
 impl ProviderUnderTest for OnWebhook {
