@@ -7,9 +7,8 @@
 
 #![expect(clippy::unwrap_used, reason = "where a test unwraps, it asserts")]
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::LazyLock;
 
 use aws_config::{BehaviorVersion, ConfigLoader};
@@ -81,25 +80,11 @@ fn installed() -> Result<PathBuf, String> {
     python::environment("moto-5.2.5", &[PACKAGE])
 }
 
-/// Starts the server and waits for the line that reports that it listens.
 fn serve(python: &Path, options: &[&str]) -> Result<Moto, String> {
-    let complaints = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
-    let mut child = Command::new(python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/moto/serve.py"))
-        .args(options)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(complaints.reopen().map_err(|e| e.to_string())?)
-        .spawn()
-        .map_err(|e| format!("{}: {e}", python.display()))?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
+    let (child, line) = python::serve(python, "moto/serve.py", options)?;
     let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
     let Ok([port, key, secret, issued @ ..]) = <[String; 6]>::try_from(words) else {
-        let _ = child.wait();
-        let said = std::fs::read_to_string(complaints.path()).unwrap_or_default();
-        return Err(format!("{}: {}", python.display(), python::last_line(&said)));
+        return Err(format!("no port and keys: {line}"));
     };
     Ok(Moto { child, host: format!("127.0.0.1:{port}"), key, secret, issued })
 }

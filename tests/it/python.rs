@@ -1,8 +1,9 @@
 //! Virtual environments for the servers of the tests that are written in Python.
 
 use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::lab::is_ci;
@@ -11,7 +12,7 @@ use crate::lab::is_ci;
 const TRIES_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// Returns the last line of a text.
-pub(crate) fn last_line(text: &str) -> &str {
+fn last_line(text: &str) -> &str {
     text.lines().last().unwrap_or("no word")
 }
 
@@ -36,6 +37,37 @@ pub(crate) fn environment(name: &str, packages: &[&str]) -> Result<PathBuf, Stri
     install(&folder, packages).inspect_err(|why| drop(std::fs::write(&failed, why)))?;
     File::create(&done).map_err(|e| e.to_string())?;
     Ok(folder.join("bin/python3"))
+}
+
+/// Starts a server and waits for the line that reports that it listens. Returns both.
+///
+/// # Errors
+///
+/// Fails with the last line of its complaints if it ends before.
+pub(crate) fn serve(
+    python: &Path,
+    script: &str,
+    options: &[&str],
+) -> Result<(Child, String), String> {
+    let complaints = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
+    let mut child = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(script))
+        .args(options)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(complaints.reopen().map_err(|e| e.to_string())?)
+        .spawn()
+        .map_err(|e| format!("{}: {e}", python.display()))?;
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
+    if line.trim().is_empty() {
+        let _ = child.wait();
+        let said = std::fs::read_to_string(complaints.path()).unwrap_or_default();
+        return Err(format!("{}: {}", python.display(), last_line(&said)));
+    }
+    Ok((child, line))
 }
 
 fn install(folder: &Path, packages: &[&str]) -> Result<(), String> {

@@ -1,8 +1,7 @@
 //! The server of `serve.py`, one for the process of the tests, with any number of zones.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -52,26 +51,10 @@ fn start() -> Option<Server> {
     }
 }
 
-/// Starts the server and waits for the line that reports that it listens.
 fn serve(python: &Path) -> Result<Server, String> {
-    let complaints = tempfile::NamedTempFile::new().map_err(|e| e.to_string())?;
-    let mut child = Command::new(python)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/webhook/serve.py"))
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(complaints.reopen().map_err(|e| e.to_string())?)
-        .spawn()
-        .map_err(|e| format!("{}: {e}", python.display()))?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut line).map_err(|e| e.to_string())?;
-    if let Ok(port) = line.trim().parse() {
-        return Ok(Server { child, port });
-    }
-    let _ = child.wait();
-    let said = std::fs::read_to_string(complaints.path()).unwrap_or_default();
-    Err(python::last_line(&said).to_owned())
+    let (child, line) = python::serve(python, "webhook/serve.py", &[])?;
+    let port = line.trim().parse().map_err(|_| format!("no port: {line}"))?;
+    Ok(Server { child, port })
 }
 
 /// A zone of its own on the server. It may be used only where the server runs.
