@@ -211,6 +211,21 @@ impl ZoneKeys {
         ZoneValues { zone, names, targets: published.targets(context) }
     }
 
+    /// Refuses a section or table without a required value. `example` describes it.
+    pub(crate) fn require<T>(
+        &self,
+        value: &Field<T>,
+        key: &'static str,
+        example: &str,
+        context: &mut SectionContext<'_>,
+    ) {
+        let section = self.names.section;
+        if value.is_absent() && (self.are_of_table() || context.document.has(section)) {
+            let spot = context.missing(section, key);
+            context.report.refuse(&spot, format!("missing; {example}"));
+        }
+    }
+
     /// Refuses a file without the required section, and points to the section it has instead.
     fn refuse_missing_section(&self, context: &mut SectionContext<'_>) {
         let ZoneNames { section, kind, .. } = self.names;

@@ -213,13 +213,8 @@ impl ConfigSection for Rfc2136Section {
 
     fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
         let zone = self.zone.build(context);
-        if self.server.is_absent()
-            && (context.document.has(Self::SECTION) || self.zone.are_of_table())
-        {
-            let spot = context.missing(Self::SECTION, "server");
-            let what = "missing; the primary name server, such as \"ns1.example.com:53\"";
-            context.report.refuse(&spot, what);
-        }
+        let example = "the primary name server, such as \"ns1.example.com:53\"";
+        self.zone.require(&self.server, "server", example, context);
         let key = self.key(context);
         self.require_key(key.is_some(), context);
         let settings = Rfc2136Config {

@@ -169,12 +169,8 @@ impl ConfigSection for WebhookSection {
 
     fn build(&self, context: &mut SectionContext<'_>) -> BuiltProvider {
         let zone = self.zone.build(context);
-        let has_section = self.zone.are_of_table() || context.document.has(Self::SECTION);
-        if self.url.is_absent() && has_section {
-            let what = "missing; the URL of the webhook, such as \"http://127.0.0.1:8888\"";
-            let spot = context.missing(Self::SECTION, "url");
-            context.report.refuse(&spot, what);
-        }
+        let example = "the URL of the webhook, such as \"http://127.0.0.1:8888\"";
+        self.zone.require(&self.url, "url", example, context);
         let settings = WebhookConfig {
             zone: zone.zone,
             names: zone.names,
