@@ -189,7 +189,7 @@ async fn addresses_that_a_provider_wipes_are_named() {
     harness.zone.behave(&[("wipes", "")]).await;
     let mut agent = harness.confirmed("", &["www", "api"]);
     harness.close(0);
-    let lost = "the webhook removed an address that was to stay; put it back at the provider";
+    let lost = "the webhook removed an address that was to stay; put it back, if it is no target";
     // The target that stays at the other name is wiped as well, and may be named first.
     agent.nth(1, &["WARN", lost, "set=api.example.com A address=198.51.100.7"]);
 }

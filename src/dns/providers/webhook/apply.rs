@@ -54,7 +54,7 @@ impl Written<'_> {
                 tracing::warn!(
                     %set,
                     %address,
-                    "the webhook removed an address that was to stay; put it back at the provider"
+                    "the webhook removed an address that was to stay; put it back, if it is no target"
                 );
             }
         }
