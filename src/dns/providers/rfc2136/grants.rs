@@ -8,7 +8,7 @@ pub(super) fn in_words(
     names: &[String],
     key: Option<&TsigKey>,
 ) -> Vec<(&'static str, String)> {
-    let Some(TsigKey { name: key, .. }) = key else {
+    let Some(TsigKey { name: key, algorithm, .. }) = key else {
         let grant = "updates from this machine's loopback address, without a key";
         return vec![("grant", grant.to_owned())];
     };
@@ -30,8 +30,9 @@ pub(super) fn in_words(
         (
             "in PowerDNS",
             format!(
-                "dnsupdate=yes; pdnsutil set-meta {zone} TSIG-ALLOW-DNSUPDATE {key} (the whole zone: \
-                 it cannot grant single names)"
+                "dnsupdate=yes, allow-dnsupdate-from= this machine's address; pdnsutil \
+                 import-tsig-key {key} {algorithm} SECRET; pdnsutil set-meta {zone} \
+                 TSIG-ALLOW-DNSUPDATE {key} (the whole zone: it cannot grant single names)"
             ),
         ),
     ]
