@@ -12,7 +12,7 @@ use crate::dns::message::framing::{read_message, write_message};
 use crate::text::error_chain;
 
 /// Maximum time from sending requests to the last of their answers.
-const MAX_ANSWER: Duration = Duration::from_secs(10);
+const MAX_ANSWER: Duration = Duration::from_secs(5);
 
 /// The key and the clock, with which messages are signed.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::failure::ServerFailure;
 use crate::config::names;
 use crate::config::value::Value;
+use crate::dns::clock::now;
 use crate::text::error_chain;
 
 /// Description of the allowed servers.
@@ -69,12 +71,12 @@ impl ServerAddress {
     ///
     /// Fails with the reasons. Nothing was sent.
     pub(super) async fn connect(&self) -> Result<TcpStream, ServerFailure> {
-        let connected = self.connect_to_any().await;
+        let connected = self.connect_to_any(now() + MAX_CONNECT).await;
         connected.map_err(|why| ServerFailure::unreachable(why).at(self))
     }
 
-    async fn connect_to_any(&self) -> Result<TcpStream, String> {
-        let addresses = self.look_up().await?;
+    async fn connect_to_any(&self, until: Instant) -> Result<TcpStream, String> {
+        let addresses = self.look_up(until).await?;
         let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         let each = (MAX_CONNECT / count).max(LEAST_CONNECT);
         let mut reasons = Vec::new();
@@ -88,7 +90,7 @@ impl ServerAddress {
             }
             None
         };
-        match tokio::time::timeout(MAX_CONNECT, all).await {
+        match tokio::time::timeout_at(until, all).await {
             Ok(Some(stream)) => {
                 // A message is one piece, and waits for no other.
                 let _ = stream.set_nodelay(true);
@@ -108,12 +110,12 @@ impl ServerAddress {
     }
 
     /// Returns the addresses, by the resolver of the system.
-    async fn look_up(&self) -> Result<Vec<SocketAddr>, String> {
+    async fn look_up(&self, until: Instant) -> Result<Vec<SocketAddr>, String> {
         if let Ok(address) = self.host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, self.port)]);
         }
         let found = tokio::net::lookup_host((self.host.as_str(), self.port));
-        match tokio::time::timeout(MAX_CONNECT, found).await {
+        match tokio::time::timeout_at(until, found).await {
             Ok(Ok(found)) => Ok(found.collect()),
             Ok(Err(error)) => Err(format!("its name was not found: {error}")),
             Err(_) => Err("its name was not found in time".to_owned()),
