@@ -1,5 +1,5 @@
-//! Name servers that take dynamic updates (RFC 2136), signed with TSIG (RFC 8945): BIND, Knot,
-//! PowerDNS, Windows.
+//! Name servers that take dynamic updates (RFC 2136), signed with TSIG (RFC 8945): BIND, Knot and
+//! PowerDNS.
 //!
 //! A listing asks the primary for the A and AAAA sets of the managed names; no zone transfer is
 //! needed. A change is one UPDATE; its prerequisites are the touched sets exactly as they were
@@ -93,7 +93,7 @@ impl Rfc2136 {
                     attempts.succeeded(nth);
                     return Ok(listing);
                 }
-                Err(failure) if failure.is_about_this_server() => attempts.failed(nth, failure),
+                Err(failure) if failure.is_about_reading_here() => attempts.failed(nth, failure),
                 Err(failure) => return Err(failure),
             }
         }
@@ -135,8 +135,7 @@ impl Rfc2136 {
             // Some servers answer in another order each time.
             records.sort_by_key(|record| record.address);
         }
-        let emptied = self.leave_wildcards_out(server, &mut listing).await;
-        emptied.map_err(|failure| failure.at(server))?;
+        self.leave_wildcards_out(server, &mut listing).await?;
         Ok(listing)
     }
 

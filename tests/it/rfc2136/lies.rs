@@ -169,6 +169,18 @@ async fn the_next_server_is_asked_while_the_first_is_out_of_reach() {
     withdraw(&provider, &listing).await.unwrap();
 }
 
+/// A server that accepts connections and does not answer, or answers SERVFAIL, hides no healthy primary.
+#[tokio::test]
+async fn the_next_server_is_asked_for_a_listing_while_the_first_does_not_answer() {
+    let Some((zone, _, listing)) = both().await else { return };
+    for spoil in [Spoil::Hang, Spoil::CutBefore, Spoil::Rcode(ResponseCode::ServFail)] {
+        let first = Relay::before(zone.server.address).await;
+        let provider = Rfc2136::new(&config(&[first.address, zone.relay.address], &NAMES));
+        let _met = first.spoil(Call::Read, spoil);
+        assert_eq!(provider.list().await.unwrap(), listing);
+    }
+}
+
 #[tokio::test]
 async fn a_change_that_was_revoked_goes_to_no_other_server() {
     let Some((zone, _, listing)) = both().await else { return };

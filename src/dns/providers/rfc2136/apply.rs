@@ -148,14 +148,10 @@ impl UpdateResults {
     }
 
     fn result(self, changes: &RecordChanges) -> Result<(), ProviderError> {
-        let Some(mut failure) = self.failed else { return Ok(()) };
+        let Some(failure) = self.failed else { return Ok(()) };
         let mut done = changes.clone();
         done.create.retain(|new| !self.left.contains(&new.set));
         done.delete.retain(|(set, _)| !self.left.contains(set));
-        if !done.is_empty() && failure.kind == FailureKind::Denied {
-            // The key is accepted, so this is about the other sets alone.
-            failure.kind = FailureKind::Rejected;
-        }
         let left: Vec<SetKey> = self.left.into_iter().collect();
         let what = format!("change {}", first_few(&left, NAMED, ", "));
         let error = failure.into_error(MessagePurpose::Update, what, left);

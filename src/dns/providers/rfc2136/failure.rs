@@ -81,15 +81,21 @@ impl ServerFailure {
         matches!(self.kind, Unreachable | NoPrimary | Denied)
     }
 
+    /// Whether another server may do better at a query, which changes nothing.
+    pub(super) fn is_about_reading_here(&self) -> bool {
+        self.is_about_this_server()
+            || matches!(self.kind, FailureKind::Lost | FailureKind::Unavailable)
+    }
+
     /// Combines the failures of several servers. None of them did anything. The primary may be the one
     /// that was not reached; an UPDATE that was denied reached it.
     pub(super) fn of_all(request: MessagePurpose, failures: Vec<Self>) -> Self {
-        use FailureKind::{Denied, NoPrimary, Unreachable};
-        let order = match request {
-            MessagePurpose::Query => [Unreachable, Denied, NoPrimary],
-            MessagePurpose::Update => [Denied, Unreachable, NoPrimary],
+        use FailureKind::{Denied, Lost, NoPrimary, Unavailable, Unreachable};
+        let order: &[FailureKind] = match request {
+            MessagePurpose::Query => &[Unreachable, Unavailable, Lost, Denied, NoPrimary],
+            MessagePurpose::Update => &[Denied, Unreachable, NoPrimary],
         };
-        let mut kinds = order.into_iter();
+        let mut kinds = order.iter().copied();
         let kind = kinds.find(|kind| failures.iter().any(|failure| failure.kind == *kind));
         let reasons: Vec<String> = failures.into_iter().map(|failure| failure.why).collect();
         Self { kind: kind.unwrap_or(NoPrimary), why: reasons.join("; ") }
@@ -105,10 +111,12 @@ impl ServerFailure {
         let (provider, source, retry_after) = (PROVIDER, self.why.into(), None);
         match (self.kind, request) {
             (FailureKind::Revoked, _) => ProviderError::Revoked { provider, what },
-            (FailureKind::NoPrimary | FailureKind::Refused | FailureKind::Denied, _) => {
+            (FailureKind::NoPrimary | FailureKind::Refused, _)
+            | (FailureKind::Denied, MessagePurpose::Query) => {
                 ProviderError::Refused { provider, what, source }
             }
-            (FailureKind::Rejected, MessagePurpose::Update) => {
+            // The same key reads the zone, so this is about what it may change.
+            (FailureKind::Denied | FailureKind::Rejected, MessagePurpose::Update) => {
                 ProviderError::Rejected { provider, what, culprits, source }
             }
             (FailureKind::Changed, MessagePurpose::Update) => {
@@ -146,6 +154,10 @@ pub(super) fn of_rcode(answer: &Message, has_key: bool, asked_at: u64) -> Server
     }
     if has_key && !is_signed {
         why.push_str(", in an unsigned answer");
+        if code == ResponseCode::Refused {
+            // The server did not look at names: it does not accept the key at all.
+            return ServerFailure::new(FailureKind::NoPrimary, why);
+        }
     }
     ServerFailure::new(kind_of(answer.metadata.op_code, code, error), why)
 }
@@ -171,7 +183,7 @@ fn kind_of(op_code: OpCode, code: ResponseCode, error: Option<TsigError>) -> Fai
 fn in_words(error: TsigError) -> String {
     match error {
         TsigError::BadSig => {
-            "BADSIG: the key's secret or algorithm is another one there".to_owned()
+            "BADSIG: the server has a different secret or algorithm for this key".to_owned()
         }
         TsigError::BadKey => {
             "BADKEY: the server does not know the key, or grants it less".to_owned()

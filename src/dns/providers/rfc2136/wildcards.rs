@@ -92,7 +92,7 @@ impl Rfc2136 {
             match exchange(&mut stream, &request).await {
                 Ok(_) => {}
                 Err(failure) if failure.kind == FailureKind::Changed => absent.push(set.clone()),
-                Err(failure) => return Err(failure),
+                Err(failure) => return Err(failure.at(server)),
             }
         }
         Ok(absent)
