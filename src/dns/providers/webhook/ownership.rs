@@ -47,12 +47,15 @@ fn is_about(txt: &str, name: &str, zone: &str) -> bool {
     if name != zone && txt.strip_suffix(name).is_some_and(|prefix| prefix.ends_with('.')) {
         return true;
     }
-    let (Some((txt_label, txt_rest)), Some((label, rest))) =
-        (txt.split_once('.'), name.split_once('.'))
-    else {
-        return false;
-    };
-    txt_rest == rest && is_part(txt_label, label)
+    let Some((label, rest)) = name.split_once('.') else { return false };
+    let labels = txt.strip_suffix(rest).and_then(|txt| txt.strip_suffix('.'));
+    let Some(labels) = labels else { return false };
+    let mut labels = labels.rsplit('.');
+    if name == zone {
+        // Every name of the zone ends in its own label.
+        return labels.next().is_some_and(|last| last != label && is_part(last, label));
+    }
+    labels.any(|other| is_part(other, label))
 }
 
 /// Whether `part` is in `label` between characters that are neither letters nor digits.
@@ -102,6 +105,9 @@ mod tests {
             ("a-www-extdns.example.com", Some("www.example.com")),
             ("extdns.www.example.com", Some("www.example.com")),
             ("a.extdns.www.example.com", Some("www.example.com")),
+            ("_externaldns.a-www.example.com", Some("www.example.com")),
+            ("a-www.extdns.example.com", Some("www.example.com")),
+            ("_externaldns.a-example.com", Some("example.com")),
             ("a-my-app.example.com", Some("my-app.example.com")),
             ("a-example.com", Some("example.com")),
             ("a-www-new.example.com", None),
