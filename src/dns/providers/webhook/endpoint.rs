@@ -111,11 +111,11 @@ impl WebhookEndpoint {
     ///
     /// Fails with the first target that is not an address of this family.
     pub(super) fn addresses(&self, family: Family) -> Result<Vec<IpAddr>, String> {
-        let mut addresses = Vec::new();
+        let (mut addresses, mut seen) = (Vec::new(), BTreeSet::new());
         for target in self.targets()? {
             let address = address(target).filter(|address| Family::of(*address) == family);
             let address = address.ok_or_else(|| excerpt(target))?;
-            if !addresses.contains(&address) {
+            if seen.insert(address) {
                 addresses.push(address);
             }
         }
@@ -150,19 +150,34 @@ impl WebhookEndpoint {
     /// Whether both have the same settings, so that they can be taken as one. The labels are the
     /// registry's own.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        let (mut mine, mut theirs) = (self.0.clone(), other.0.clone());
-        for field in [NAME, TARGETS, "labels"] {
-            mine.remove(field);
-            theirs.remove(field);
-        }
-        mine == theirs
+        self.settings().count() == other.settings().count()
+            && self.settings().all(|(field, value)| other.0.get(field) == Some(value))
     }
 
-    /// Adds the targets of another endpoint of the same set.
-    pub(super) fn absorb(&mut self, other: &Self) -> Result<(), String> {
-        let all = self.targets()?.into_iter().chain(other.targets()?);
-        let all: Vec<String> = all.map(str::to_owned).collect();
-        *self = self.with_targets(all);
+    /// Returns the fields that are settings of the set.
+    fn settings(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter().filter(|(field, _)| ![NAME, TARGETS, "labels"].contains(&field.as_str()))
+    }
+
+    /// Adds the targets of another endpoint of the same set. Only the new ones are looked at: a set may
+    /// be listed in very many endpoints.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the targets of one of them are no list.
+    pub(super) fn absorb(&mut self, mut other: Self) -> Result<(), String> {
+        let more = match other.0.remove(TARGETS) {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::Array(more)) => more,
+            Some(no_list) => return Err(excerpt(&no_list.to_string())),
+        };
+        match self.0.get_mut(TARGETS) {
+            Some(Value::Array(targets)) => targets.extend(more),
+            None | Some(Value::Null) => {
+                self.0.insert(TARGETS.to_owned(), more.into());
+            }
+            Some(no_list) => return Err(excerpt(&no_list.to_string())),
+        }
         Ok(())
     }
 

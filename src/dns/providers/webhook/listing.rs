@@ -164,7 +164,7 @@ impl ListedEndpoints {
         };
         if !before.is_like(&endpoint) {
             self.unfit.push(UnfitEndpoint::Split(set));
-        } else if let Err(target) = before.absorb(&endpoint) {
+        } else if let Err(target) = before.absorb(endpoint) {
             self.unfit.push(UnfitEndpoint::Target(set, target));
         }
     }
@@ -227,7 +227,7 @@ impl ListingScan<'_> {
             };
             let name = self.names.names.get(subject).cloned().unwrap_or_default();
             if owned.insert(name.clone()) {
-                self.listed.unfit.push(UnfitEndpoint::Owned { name, owner, txt });
+                self.listed.unfit.push(UnfitEndpoint::Owned { name, owner, txt: excerpt(&txt) });
             }
         }
         self.listed
