@@ -132,8 +132,14 @@ impl Webhook {
     /// Converts the error of a failed read. The next one negotiates again: the webhook may have been
     /// replaced.
     fn read_failed(&self, what: String, failure: ReadFailure) -> ProviderError {
-        *lock(&self.filter) = None;
+        self.forget_webhook();
         read_failed(what, failure)
+    }
+
+    /// Forgets the answers of the webhook about itself.
+    fn forget_webhook(&self) {
+        *lock(&self.filter) = None;
+        *lock(&self.adjusts_nothing) = false;
     }
 }
 

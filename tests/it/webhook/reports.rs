@@ -125,6 +125,24 @@ async fn a_set_that_the_provider_never_takes_does_not_hold_up_the_others() {
     }
 }
 
+/// A change that the webhook has accepted may be in force later. It is not reported as rejected beside a set
+/// that is, so the floor counts it as leaving.
+#[tokio::test]
+async fn a_set_that_was_accepted_and_is_not_shown_yet_is_not_rejected() {
+    if is_missing() {
+        return;
+    }
+    let on = OnWebhook::with(&NAMES.map(|name| endpoint(name, "A", &[DEAD, ALIVE]))).await;
+    on.zone.behave(&[("fails", NAMES[1]), ("late", "50")]).await;
+    let client = on.client(|_| {});
+    let listing = client.list().await.unwrap();
+    let changes = withdrawal(&listing, DEAD);
+    for attempt in ["as one", "set by set"] {
+        let error = client.apply(ChangeRequest::new(&listing, &changes)).await.unwrap_err();
+        assert!(matches!(error, ProviderError::Unconfirmed { .. }), "{attempt}: {error:?}");
+    }
+}
+
 /// external-dns-desec-provider 16: the TTL is adjusted again and again, at names with a final dot;
 /// external-dns-opnsense-webhook 32 and external-dns 1820: it is not kept. Nothing is to be changed
 /// after a change.

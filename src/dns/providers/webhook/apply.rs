@@ -36,6 +36,13 @@ struct SetBySet {
     stopped: Option<ProviderError>,
 }
 
+impl SetBySet {
+    /// Whether a set of these changes was accepted.
+    fn has_accepted(&self, changes: &RecordChanges) -> bool {
+        sets_of(changes).into_iter().any(|set| self.accepted.contains(set))
+    }
+}
+
 /// A write, and the endpoints before it.
 struct Written<'a> {
     before: &'a ListedEndpoints,
@@ -219,11 +226,12 @@ impl Webhook {
         let (done, left, listed) = loop {
             let read = self.read().await;
             let listed = read.map_err(|failure| {
-                *lock(&self.filter) = None;
+                self.forget_webhook();
                 unconfirmed(what.clone(), None, failure.into())
             })?;
             let (done, left) = divide(changes, &listed.listing());
-            let pause = pauses.next().filter(|_| !left.is_empty() && run.is_none());
+            let may_come = run.as_ref().is_none_or(|run| run.has_accepted(&left));
+            let pause = pauses.next().filter(|_| !left.is_empty() && may_come);
             let Some(pause) = pause else { break (done, left, listed) };
             tokio::time::sleep(pause).await;
         };
@@ -243,19 +251,21 @@ impl Webhook {
 
 /// Returns the error of the part of a change that is not in force.
 fn rest_of(what: String, left: &RecordChanges, run: Option<SetBySet>) -> ProviderError {
-    let Some(SetBySet { accepted, failed, stopped }) = run else {
+    // The webhook accepted it, and may yet show it.
+    let Some(SetBySet { accepted, failed, stopped }) = run.filter(|run| !run.has_accepted(left))
+    else {
         return unconfirmed(what, None, NotShown.into());
     };
-    match (stopped, failed) {
-        (Some(stopped), _) => stopped,
-        // Others were accepted, so the problem is of these sets.
-        (None, Some(failure)) if !accepted.is_empty() => {
-            let sets = sets_of(left).into_iter().cloned().collect();
-            rejected(&what, sets, failure.into())
-        }
-        (None, Some(failure)) => write_failed(what, failure, &[]),
-        (None, None) => unconfirmed(what, None, NotShown.into()),
+    let Some(failure) = failed else {
+        return stopped.unwrap_or_else(|| unconfirmed(what, None, NotShown.into()));
+    };
+    if stopped.is_some() || accepted.is_empty() {
+        // A server error may be about a change that was made.
+        return write_failed(what, failure, &[]);
     }
+    // Others were accepted, so the problem is of these sets.
+    let sets = sets_of(left).into_iter().cloned().collect();
+    rejected(&what, sets, failure.into())
 }
 
 /// Whether a failure may be one of a set alone.

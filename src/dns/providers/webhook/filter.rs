@@ -108,7 +108,9 @@ fn regex(text: &str) -> Result<Option<Regex>, String> {
     if text.is_empty() {
         return Ok(None);
     }
-    Regex::new(text).map(Some).map_err(|_| format!("{} is no regular expression", excerpt(text)))
+    Regex::new(text)
+        .map(Some)
+        .map_err(|_| format!("{} is not a valid regular expression", excerpt(text)))
 }
 
 fn matches(filter: &str, name: &str) -> bool {
