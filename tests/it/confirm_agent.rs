@@ -126,15 +126,15 @@ fn get(agent: &Agent, path: &str) -> String {
     text.split_once("\r\n\r\n").unwrap().1.to_owned()
 }
 
-/// Waits until the newest change in the status is as wanted. Each question to `server` is an occasion to
+/// Waits until the newest change in the status is as wanted. Each answer of the agent is an occasion to
 /// look again.
-fn until(agent: &Agent, server: &NameServer, wanted: impl Fn(&Value) -> bool) -> Value {
+fn until(agent: &Agent, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
         let effect = newest(agent);
         if wanted(&effect) {
             return effect;
         }
-        server.wait_asked(1);
+        std::thread::yield_now();
     }
 }
 

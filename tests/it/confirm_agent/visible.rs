@@ -13,7 +13,10 @@ async fn a_withdrawal_and_a_restoration_are_reported_when_every_server_shows_the
     agent.wait_for_words(&["withdrew"]);
     harness.show_withdrawal(&[0]);
     let (first, second) = (harness.servers[0].clone(), harness.servers[1].clone());
-    let waiting = until(&agent, &second, |it| !it["servers"][0]["shown_s"].is_null());
+    let waiting = until(&agent, |it| {
+        let servers = &it["servers"];
+        !servers[0]["shown_s"].is_null() && !servers[1]["answer"].is_null()
+    });
     assert_eq!(waiting["state"], "waiting", "{waiting:#}");
     let still = format!("still {}", harness.targets[1]);
     assert_eq!(waiting["servers"][1]["answer"], *still, "{waiting:#}");
@@ -34,8 +37,8 @@ async fn a_withdrawal_and_a_restoration_are_reported_when_every_server_shows_the
     assert_eq!((&notice["names"][0], &notice["dry_run"]), (&WWW.into(), &false.into()));
     wait_metric(&mut agent, "goavail_dns_visible_seconds_count", 1.0);
     assert_eq!(metric(&agent, "goavail_dns_not_visible"), Some(0.0));
-    let shown = newest(&agent);
-    assert_eq!((&shown["state"], &shown["target"]), (&"visible".into(), &notice["targets"][0]));
+    let shown = until(&agent, |it| it["state"] == "visible");
+    assert_eq!(shown["target"], notice["targets"][0]);
     assert!(shown["visible_s"].as_f64().unwrap() > 0.0, "{shown:#}");
     let (code, table) = agent.command(Within::Here, &["status"]);
     assert_eq!(code, Some(0), "{table}");
