@@ -53,7 +53,7 @@ async fn only_authoritative_answers_to_the_question_count() {
     harness.close();
     let line = agent.wait_for_words(&["change is not visible: "]);
     assert!(line.has(&["still not gone from 5 of 6 name servers: ", " and 2 more"]), "{line:?}");
-    let shown = newest(&agent);
+    let shown = until(&agent, |it| it["state"] == "not_visible");
     let answers: Vec<&str> =
         (0..6).map(|nth| shown["servers"][nth]["answer"].as_str().unwrap_or("shown")).collect();
     let none = "no answer within 1.5 s";
