@@ -9,6 +9,7 @@
 //! - `answer`: one answer of a name server
 //! - `open_change`, `pace`, `watch`: the servers that show a change, the next question, the report
 //! - [`effect`]: the report, and its words
+//! - `faults`: the addresses that cannot be asked from here
 //! - `servers`: the name servers of a zone
 //! - `zone_watch`: the waits of a zone, and the search for its name servers
 //! - [`task`]: the questions, and the news
@@ -16,6 +17,7 @@
 mod answer;
 pub(crate) mod change;
 pub(crate) mod effect;
+mod faults;
 mod open_change;
 mod pace;
 pub(crate) mod section;

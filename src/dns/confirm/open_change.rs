@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::answer::Sighting;
 use super::change::{ChangeKind, MadeChange, Proof};
 use super::effect::{ChangeEffect, EffectState, NameServer, ServerEffect, ServerState};
+use super::faults::Faults;
 use crate::engine::ids::ServiceId;
 use crate::engine::plan::{Family, SetKey};
 
@@ -152,17 +153,13 @@ impl OpenChange {
     }
 
     /// Returns the time at which the last name server showed the change, if all did that can be asked.
-    /// `faults` are the addresses that cannot.
-    pub(super) fn visible_since(
-        &self,
-        servers: &[NameServer],
-        faults: &BTreeMap<SocketAddr, String>,
-    ) -> Option<Instant> {
+    /// `faults` tells which cannot.
+    pub(super) fn visible_since(&self, servers: &[NameServer], faults: &Faults) -> Option<Instant> {
         let mut last = None;
         for address in servers.iter().flat_map(|server| &server.addresses) {
             match self.shown.get(address) {
                 Some(shown) => last = last.max(Some(*shown)),
-                None if faults.contains_key(address) => {}
+                None if faults.excuse(*address, self.at).is_some() => {}
                 None => return None,
             }
         }
@@ -181,7 +178,7 @@ impl OpenChange {
     pub(super) fn effect(
         &self,
         servers: &[NameServer],
-        faults: &BTreeMap<SocketAddr, String>,
+        faults: &Faults,
         now: Instant,
     ) -> ChangeEffect {
         let visible = self.visible_since(servers, faults);
@@ -193,11 +190,11 @@ impl OpenChange {
                 state: ServerState::Unasked(why.clone()),
             }));
             for address in &server.addresses {
-                let state = match (self.shown.get(address), faults.get(address)) {
+                let state = match (self.shown.get(address), faults.excuse(*address, self.at)) {
                     (Some(shown), _) => {
                         ServerState::Shows(shown.saturating_duration_since(self.at))
                     }
-                    (None, Some(why)) => ServerState::Unasked(why.clone()),
+                    (None, Some(why)) => ServerState::Unasked(why.to_owned()),
                     (None, None) => ServerState::Waiting(self.answers.get(address).cloned()),
                 };
                 let (name, address) = (server.name.clone(), Some(*address));

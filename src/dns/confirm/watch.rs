@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::answer::Sighting;
 use super::change::{MadeChanges, Obstacle};
 use super::effect::{ChangeEffect, EffectNews, EffectState, NameServer};
+use super::faults::Faults;
 use super::open_change::{Answered, OpenChange};
 use super::pace::{GAP_AFTER_FAULT, GAP_AFTER_NOTHING, gap};
 use crate::engine::plan::SetKey;
@@ -42,8 +43,7 @@ pub(crate) struct EffectWatch {
     /// The last change that became visible.
     last: Option<OpenChange>,
     asked: BTreeMap<SocketAddr, AskedServer>,
-    /// The addresses that this machine cannot ask, in words.
-    faults: BTreeMap<SocketAddr, String>,
+    faults: Faults,
     /// The sets that were reported as unprovable.
     unprovable: BTreeSet<(SetKey, Obstacle)>,
     reported: Vec<ChangeEffect>,
@@ -145,7 +145,7 @@ impl EffectWatch {
             open: Vec::new(),
             last: None,
             asked: BTreeMap::new(),
-            faults: BTreeMap::new(),
+            faults: Faults::default(),
             unprovable: BTreeSet::new(),
             reported: Vec::new(),
         }
@@ -168,7 +168,7 @@ impl EffectWatch {
             return;
         }
         self.servers = servers;
-        self.faults.clear();
+        self.faults.keep(&self.addresses_of_servers());
         for change in &mut self.open {
             change.follow(&self.servers);
         }
@@ -200,10 +200,14 @@ impl EffectWatch {
         news
     }
 
+    /// Returns the addresses of all name servers.
+    fn addresses_of_servers(&self) -> BTreeSet<SocketAddr> {
+        self.servers.iter().flat_map(|server| server.addresses.iter().copied()).collect()
+    }
+
     /// Brings the questions in line with the changes that are waited for.
     fn sync_polls(&mut self) {
-        let addresses: BTreeSet<SocketAddr> =
-            self.servers.iter().flat_map(|server| server.addresses.iter().copied()).collect();
+        let addresses = self.addresses_of_servers();
         self.asked.retain(|address, asked| addresses.contains(address) || asked.in_flight > 0);
         for address in addresses {
             let asked = self.asked.entry(address).or_default();
@@ -264,10 +268,7 @@ impl EffectWatch {
         if let Some(asked) = self.asked.get_mut(&server) {
             asked.answered(answer);
         }
-        match &answer.sighting {
-            Sighting::Fault(why) => _ = self.faults.insert(server, why.clone()),
-            _ => _ = self.faults.remove(&server),
-        }
+        self.faults.record(answer);
         let mut is_shown = false;
         for change in &mut self.open {
             is_shown |= change.answered(answer);

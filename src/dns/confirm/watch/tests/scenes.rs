@@ -63,22 +63,63 @@ fn a_dead_and_a_lame_server_are_named_and_hold_up_no_other_change() {
     assert!(matches!(shown[0], ServerState::Shows(_)), "{shown:?}");
 }
 
+/// Returns a question without a route.
+fn no_route() -> Sighting {
+    Sighting::Fault("no connection: Network is unreachable".into())
+}
+
 #[test]
-fn a_server_without_a_route_from_here_is_left_out_as_long_as_another_one_answers() {
-    let fault = Sighting::Fault("no connection: Network is unreachable".into());
+fn a_server_without_a_route_for_a_while_is_left_out_if_another_one_answers() {
     let mut scene = Scene::new(&[1, 2]);
     scene.change(Withdrawn, 10, &["www"]);
-    scene.run(
-        1.0,
-        |question, _| if question.server == server(2) { fault.clone() } else { holds(&[]) },
-    );
+    let only_first = |question: &NextQuestion, _| {
+        if question.server == server(2) { no_route() } else { holds(&[]) }
+    };
+    scene.run(9.0, only_first);
+    assert_eq!(scene.news, [], "it may have a route again soon");
+    let waiting = states(&mut scene.watch, scene.now);
+    let words = "no connection: Network is unreachable".to_owned();
+    assert_eq!(waiting[1], ServerState::Waiting(Some(words)));
+    scene.run(3.0, only_first);
     assert_eq!(scene.words(), ["visible: 203.0.113.10 at www after 5ms"]);
     let mut scene = Scene::new(&[1, 2]);
     scene.change(Withdrawn, 10, &["www"]);
-    scene.run(121.0, |_, _| fault.clone());
+    scene.run(121.0, |_, _| no_route());
     let want = "not visible: 203.0.113.10: ns1 (192.0.2.1): no connection: Network is unreachable; \
                 ns2 (192.0.2.2): no connection: Network is unreachable";
     assert_eq!(scene.words(), [want]);
+}
+
+/// The link to one server fails at each third question: it is waited for all the same.
+#[test]
+fn a_route_that_comes_and_goes_excuses_no_server() {
+    let mut scene = Scene::new(&[1, 2]);
+    scene.change(Withdrawn, 10, &["www"]);
+    scene.run(40.0, |question, at| match question.server {
+        it if it == server(1) => holds(&[]),
+        _ if at.as_secs() % 20 < 8 => no_route(),
+        _ => holds(&[10]),
+    });
+    assert_eq!(scene.news, []);
+}
+
+/// A fault from before a change says nothing about it.
+#[test]
+fn a_fault_excuses_a_server_for_no_later_change() {
+    let mut scene = Scene::new(&[1, 2]);
+    scene.change(Withdrawn, 10, &["www"]);
+    let only_first = |question: &NextQuestion, _| {
+        if question.server == server(2) { no_route() } else { holds(&[]) }
+    };
+    scene.run(60.0, only_first);
+    assert_eq!(scene.words(), ["visible: 203.0.113.10 at www after 5ms"]);
+    scene.change(Withdrawn, 11, &["www"]);
+    scene.run(9.0, |question, at| match question.server {
+        it if it == server(2) && at < seconds(62.0) => no_route(),
+        it if it == server(2) => holds(&[11]),
+        _ => holds(&[]),
+    });
+    assert_eq!(scene.news.len(), 1, "{:?}", scene.news);
 }
 
 #[test]
