@@ -153,8 +153,12 @@ impl OpenChange {
     }
 
     /// Returns the time at which the last name server showed the change, if all did that can be asked.
+    /// A server without an address may still show the old state.
     /// `faults` tells which cannot.
     pub(super) fn visible_since(&self, servers: &[NameServer], faults: &Faults) -> Option<Instant> {
+        if servers.iter().any(|server| server.addresses.is_empty()) {
+            return None;
+        }
         let mut last = None;
         for address in servers.iter().flat_map(|server| &server.addresses) {
             match self.shown.get(address) {
@@ -187,7 +191,7 @@ impl OpenChange {
             states.extend(server.trouble.as_ref().map(|why| ServerEffect {
                 name: server.name.clone(),
                 address: None,
-                state: ServerState::Unasked(why.clone()),
+                state: ServerState::Waiting(Some(why.clone())),
             }));
             for address in &server.addresses {
                 let state = match (self.shown.get(address), faults.excuse(*address, self.at)) {

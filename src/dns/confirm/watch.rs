@@ -161,6 +161,11 @@ impl EffectWatch {
         !self.open.is_empty()
     }
 
+    /// Returns the name servers that are asked.
+    pub(crate) fn servers(&self) -> &[NameServer] {
+        &self.servers
+    }
+
     /// Asks these name servers from now on.
     pub(crate) fn set_servers(&mut self, servers: Vec<NameServer>) {
         self.trouble = None;
@@ -209,6 +214,12 @@ impl EffectWatch {
     fn sync_polls(&mut self) {
         let addresses = self.addresses_of_servers();
         self.asked.retain(|address, asked| addresses.contains(address) || asked.in_flight > 0);
+        for (address, asked) in &mut self.asked {
+            if !addresses.contains(address) {
+                // It is kept until its answer is here.
+                asked.polls.clear();
+            }
+        }
         for address in addresses {
             let asked = self.asked.entry(address).or_default();
             let mut needed: BTreeMap<&SetKey, (Instant, bool)> = BTreeMap::new();

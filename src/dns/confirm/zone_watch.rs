@@ -11,12 +11,16 @@ use super::watch::EffectWatch;
 use crate::backoff::Backoff;
 use crate::dns::BySet;
 use crate::engine::ids::ZoneId;
+use crate::text::first_few;
 
 /// Waits before the name servers of a zone are looked up again after a failure.
 const LOOKUP_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_mins(1)];
 
 /// Time for which the name servers of a zone are not looked up again.
 const SERVERS_KEPT: Duration = Duration::from_mins(10);
+
+/// Maximum number of servers that a reason names.
+const NAMED: usize = 3;
 
 /// A zone with changes that are confirmed.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +59,15 @@ pub(super) struct ZoneWatch {
     pub(super) backoff: Backoff,
     /// Whether the failure was reported.
     pub(super) is_failing: bool,
+}
+
+/// Describes the servers without an address; `None` if there is none.
+fn troubles(servers: &[NameServer]) -> Option<String> {
+    let mut reasons = Vec::new();
+    for server in servers {
+        reasons.extend(server.trouble.as_ref().map(|why| format!("{}: {why}", server.name)));
+    }
+    (!reasons.is_empty()).then(|| first_few(&reasons, NAMED, "; "))
 }
 
 impl ZoneWatch {
@@ -105,18 +118,42 @@ impl ZoneWatch {
     ) -> Option<EffectNews> {
         self.is_looking = false;
         match result {
-            Ok(servers) => {
+            Ok(mut servers) => {
+                let why = troubles(&servers);
+                self.keep_addresses(&mut servers);
                 self.watch.set_servers(servers);
-                (self.found_at, self.retry_at) = (Some(now), None);
+                self.found_at = Some(now);
+                if let Some(why) = why {
+                    return self.failed(why, now);
+                }
+                self.retry_at = None;
                 self.backoff.reset();
                 std::mem::take(&mut self.is_failing).then_some(EffectNews::ServersFound)
             }
             Err(why) => {
                 self.watch.set_trouble(why.clone());
-                self.retry_at = Some(now + self.backoff.next_jittered());
-                let is_news = !std::mem::replace(&mut self.is_failing, true);
-                is_news.then_some(EffectNews::NoServers(why))
+                self.failed(why, now)
+            }
+        }
+    }
+
+    /// Has the name servers looked up again later. Returns the news of the first failure.
+    fn failed(&mut self, why: String, now: Instant) -> Option<EffectNews> {
+        self.retry_at = Some(now + self.backoff.next_jittered());
+        let is_news = !std::mem::replace(&mut self.is_failing, true);
+        is_news.then_some(EffectNews::NoServers(why))
+    }
+
+    /// Keeps the known addresses of servers whose names do not resolve now.
+    fn keep_addresses(&self, servers: &mut [NameServer]) {
+        for server in servers.iter_mut().filter(|server| server.addresses.is_empty()) {
+            let known = self.watch.servers().iter().find(|known| known.name == server.name);
+            if let Some(known) = known.filter(|known| !known.addresses.is_empty()) {
+                *server = known.clone();
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

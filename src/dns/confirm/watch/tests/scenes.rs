@@ -209,6 +209,38 @@ fn servers_that_are_found_late_or_replaced_are_asked_then() {
     assert!(scene.watch.asked.keys().all(|it| *it != server(2)), "{:?}", scene.watch.asked.keys());
 }
 
+/// A server that is no longer listed is left alone, although an answer of it is on its way.
+#[test]
+fn a_removed_server_is_not_asked_again() {
+    let mut scene = Scene::new(&[1, 2]);
+    scene.change(Withdrawn, 10, &["www"]);
+    let first = scene.watch.take_questions(scene.now, 9);
+    assert_eq!(first.len(), 2);
+    scene.watch.set_servers(servers(&[1]));
+    let (sent, received) = (scene.now, scene.now + seconds(0.005));
+    for NextQuestion { server, set } in first {
+        let sighting = holds(&[10]);
+        scene.watch.answered(&Answered { server, set, sent, received, sighting });
+    }
+    scene.run(5.0, |_, _| holds(&[10]));
+    assert_eq!(scene.asked.keys().collect::<Vec<_>>(), [&server(1)]);
+}
+
+#[test]
+fn a_server_without_an_address_is_waited_for() {
+    let mut scene = Scene::new(&[1]);
+    let trouble = Some("no address: try again".to_owned());
+    let mut both = servers(&[1, 2]);
+    both[1] = NameServer { addresses: vec![], trouble, ..both[1].clone() };
+    scene.watch.set_servers(both);
+    scene.change(Withdrawn, 10, &["www"]);
+    scene.run(121.0, |_, _| holds(&[]));
+    assert_eq!(scene.words(), ["not visible: 203.0.113.10: ns2: no address: try again"]);
+    scene.watch.set_servers(servers(&[1, 2]));
+    scene.run(6.0, |_, _| holds(&[]));
+    assert!(scene.words()[1].starts_with("visible at last: "), "{:?}", scene.news);
+}
+
 #[test]
 fn without_any_server_the_reason_is_given_after_the_timeout() {
     let mut scene = Scene::new(&[]);
