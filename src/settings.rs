@@ -171,8 +171,13 @@ impl Config {
         let mut services = BTreeMap::new();
         for service in &self.services {
             if service.zone == place {
-                let (names, targets) = (service.names.clone(), service.primaries().to_vec());
-                services.insert(id_of(&service.name), PublishedService { names, targets });
+                let (targets, standbys) = service.targets.split_at(service.primaries().len());
+                let its = PublishedService {
+                    names: service.names.clone(),
+                    targets: targets.to_vec(),
+                    standbys: standbys.to_vec(),
+                };
+                services.insert(id_of(&service.name), its);
             }
         }
         ZoneConfig {

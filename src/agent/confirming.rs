@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::input::Input;
 use crate::dns::confirm::task::{ConfirmZone, ConfirmZones, Confirmer};
-use crate::dns::providers::ZoneConfig;
+use crate::dns::providers::{PublishedService, ZoneConfig};
 use crate::engine::ids::ZoneId;
 
 /// Maximum number of news that wait.
@@ -35,9 +35,11 @@ pub(super) fn confirmed(zones: &BTreeMap<ZoneId, ZoneConfig>) -> ConfirmZones {
     let mut confirmed = ConfirmZones::new();
     for (id, zone) in zones {
         let Some(settings) = zone.confirm.clone().filter(|_| !zone.dry_run) else { continue };
+        let addresses = zone.services.values().flat_map(PublishedService::addresses);
         let its = ConfirmZone {
             domain: zone.provider.zone().to_owned(),
             provider: zone.provider.name(),
+            addresses: addresses.collect(),
             settings,
             proxies: zone.provider.proxies_new_records(),
         };

@@ -207,6 +207,15 @@ pub(crate) struct PublishedService {
     pub names: Vec<String>,
     /// The watched addresses.
     pub targets: Vec<IpAddr>,
+    /// The addresses that serve if those are down.
+    pub standbys: Vec<IpAddr>,
+}
+
+impl PublishedService {
+    /// Iterates over all addresses.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.targets.iter().chain(&self.standbys).copied()
+    }
 }
 
 /// All kinds of providers.
@@ -239,7 +248,7 @@ pub(crate) async fn build(zone: &ZoneConfig) -> Result<Box<dyn DnsProvider>, Bui
         return Ok(provider);
     }
     let mut dry_run = DryRun::new(provider).named(zone.shown_name());
-    for PublishedService { names, targets } in zone.services.values() {
+    for PublishedService { names, targets, .. } in zone.services.values() {
         dry_run = dry_run.publishing(names, targets);
     }
     Ok(Box::new(dry_run))

@@ -50,6 +50,7 @@ use tokio::time::Instant;
 
 use self::current_orders::CurrentOrders;
 use self::desired_since::DesiredSince;
+use self::effects::ToldChanges;
 use self::interruption::Interruption;
 use self::listing_cache::ListingCache;
 use self::mailbox::PlacedOrder;
@@ -119,6 +120,8 @@ pub struct Reconciler {
     rejections: Rejections,
     uncertain: Uncertainty,
     new_names: BTreeSet<String>,
+    /// The changes that the confirmer was told of.
+    told: ToldChanges,
     started: bool,
     /// The number of requests for a listing that were answered.
     answered: u64,
@@ -136,8 +139,16 @@ impl Reconciler {
     pub fn new(setup: ReconcilerSetup) -> Self {
         let ReconcilerSetup { provider, names, mailbox, reports, memory, store, .. } = setup;
         let ReconcilerSetup { knowledge, shared, effects, .. } = setup;
-        let ZoneKnowledge { listing, pause, pending, rejections, uncertain, new_names, started } =
-            knowledge;
+        let ZoneKnowledge {
+            listing,
+            pause,
+            pending,
+            rejections,
+            uncertain,
+            new_names,
+            told,
+            started,
+        } = knowledge;
         Self {
             provider,
             mailbox,
@@ -153,6 +164,7 @@ impl Reconciler {
             rejections,
             uncertain,
             new_names,
+            told,
             started,
             answered: 0,
             has_conflicted: false,
@@ -199,6 +211,7 @@ impl Reconciler {
             rejections: self.rejections,
             uncertain: self.uncertain,
             new_names: self.new_names,
+            told: self.told,
             started: self.started,
         };
         let memory = self.memory.into_inner();

@@ -204,10 +204,28 @@ impl MadeChanges {
     }
 }
 
-/// A report of changes, with the zone in question.
-pub(crate) type ZoneChanges = (ZoneId, MadeChanges);
+/// Confirmed changes of which a listing shows the opposite, since another agent or a person undid them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UndoneChanges {
+    /// The time of the request for the listing.
+    pub(crate) listed: Instant,
+    /// The places, and whether the address was to be present there.
+    pub(crate) places: Vec<(Placement, bool)>,
+}
 
-/// Sends the confirmed changes of one zone to the confirmer. The sender never waits.
+/// Something that a reconciler tells the confirmer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum EffectReport {
+    /// Changes that are waited for from now on.
+    Made(MadeChanges),
+    /// Changes that are no longer waited for.
+    Undone(UndoneChanges),
+}
+
+/// A report of a reconciler, with the zone in question.
+pub(crate) type ZoneChanges = (ZoneId, EffectReport);
+
+/// Sends the changes of one zone to the confirmer. The sender never waits.
 #[derive(Debug, Clone, Default)]
 pub struct EffectSender(Option<(ZoneId, mpsc::Sender<ZoneChanges>)>);
 
@@ -224,12 +242,23 @@ impl EffectSender {
 
     /// Sends changes. If the queue is full, they are not confirmed.
     pub(crate) fn send(&self, changes: MadeChanges) {
-        let Some((zone, queue)) = &self.0 else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = queue.try_send((*zone, changes)) {
+        if !self.try_send(EffectReport::Made(changes)) {
             tracing::warn!(
                 "too many changes at once; name servers are not asked about some of them"
             );
         }
+    }
+
+    /// Sends changes that were undone. Returns false if the queue is full.
+    pub(crate) fn send_undone(&self, changes: UndoneChanges) -> bool {
+        self.try_send(EffectReport::Undone(changes))
+    }
+
+    /// Returns false if the queue is full. Without a confirmer, there is nothing to send.
+    fn try_send(&self, report: EffectReport) -> bool {
+        let Some((zone, queue)) = &self.0 else { return true };
+        let sent = queue.try_send((*zone, report));
+        !matches!(sent, Err(mpsc::error::TrySendError::Full(_)))
     }
 }
 

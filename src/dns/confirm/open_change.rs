@@ -36,6 +36,8 @@ pub(super) struct OpenChange {
     left: BTreeMap<SocketAddr, BTreeSet<SetKey>>,
     /// The time at which each address of a name server showed all sets.
     shown: BTreeMap<SocketAddr, Instant>,
+    /// The time at which each address of a name server showed the last of the sets that it shows.
+    last_shown: BTreeMap<SocketAddr, Instant>,
     /// The last answers that did not show the change, in words.
     answers: BTreeMap<SocketAddr, String>,
     /// Whether it was reported as not visible.
@@ -83,6 +85,7 @@ impl OpenChange {
             sets,
             left: BTreeMap::new(),
             shown: BTreeMap::new(),
+            last_shown: BTreeMap::new(),
             answers: BTreeMap::new(),
             is_overdue: false,
         };
@@ -96,6 +99,7 @@ impl OpenChange {
             servers.iter().flat_map(|server| server.addresses.iter().copied()).collect();
         self.left.retain(|address, _| addresses.contains(address));
         self.shown.retain(|address, _| addresses.contains(address));
+        self.last_shown.retain(|address, _| addresses.contains(address));
         self.answers.retain(|address, _| addresses.contains(address));
         for address in addresses {
             if !self.shown.contains_key(&address) {
@@ -104,19 +108,20 @@ impl OpenChange {
         }
     }
 
-    /// Gives up the sets of a later change of the same address. Returns whether none is left.
-    pub(super) fn give_up(&mut self, later: &Self) -> bool {
-        if self.address == later.address {
-            self.sets.retain(|set| !later.sets.contains(set));
+    /// Gives up these sets if the change is one of this address. Returns whether none is left.
+    pub(super) fn give_up(&mut self, address: IpAddr, given_up: &BTreeSet<SetKey>) -> bool {
+        if self.address == address {
+            self.sets.retain(|set| !given_up.contains(set));
             self.names.retain(|name| self.sets.iter().any(|set| set.name == *name));
             for sets in self.left.values_mut() {
-                sets.retain(|set| !later.sets.contains(set));
+                sets.retain(|set| !given_up.contains(set));
             }
             // An address that showed the rest before shows all that is left.
             let done: Vec<SocketAddr> =
                 self.left.extract_if(.., |_, sets| sets.is_empty()).map(|(it, _)| it).collect();
             for address in done {
-                self.shown.insert(address, later.at);
+                let last = self.last_shown.get(&address).copied().unwrap_or(self.at);
+                self.shown.insert(address, last);
             }
         }
         self.sets.is_empty()
@@ -144,6 +149,7 @@ impl OpenChange {
             return false;
         }
         left.remove(&answer.set);
+        self.last_shown.insert(answer.server, answer.received);
         if left.is_empty() {
             self.left.remove(&answer.server);
             self.answers.remove(&answer.server);

@@ -35,7 +35,7 @@ const RESOLVERS: usize = 3;
 /// Maximum time for the answer of a resolver.
 const RESOLVER_LIMIT: Duration = Duration::from_secs(3);
 
-/// Maximum time to look the addresses of a name up.
+/// Maximum time to look up the addresses of a name.
 const ADDRESS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Maximum number of reasons in an error.

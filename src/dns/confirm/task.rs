@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::answer::{Sighting, record_type, sighting};
-use super::change::{EffectSender, MadeChanges, ZoneChanges};
+use super::change::{EffectReport, EffectSender, MadeChanges, UndoneChanges, ZoneChanges};
 use super::effect::{EffectNews, ZoneNews};
 use super::open_change::Answered;
 use super::servers::{RESOLV_CONF, find};
@@ -145,12 +145,15 @@ impl ConfirmTask {
                         return;
                     }
                 }
-                made = inbox.recv() => {
-                    let Some((zone, made)) = made else { return };
-                    if self.add(zone, made).await.is_err() {
-                        return;
+                told = inbox.recv() => match told {
+                    Some((zone, EffectReport::Made(made))) => {
+                        if self.add(zone, made).await.is_err() {
+                            return;
+                        }
                     }
-                }
+                    Some((zone, EffectReport::Undone(undone))) => self.undone(zone, &undone),
+                    None => return,
+                },
                 () = until(wake) => {}
             }
         }
@@ -219,6 +222,13 @@ impl ConfirmTask {
             self.look_up(zone);
         }
         self.send(zone, news).await
+    }
+
+    /// Ends the waits for changes of a zone that were undone.
+    fn undone(&mut self, zone: ZoneId, undone: &UndoneChanges) {
+        if let Some(its) = self.zones.get_mut(&zone) {
+            its.watch.undone(undone);
+        }
     }
 
     fn answered(&mut self, answered: Option<(ZoneId, Answered)>) {

@@ -188,6 +188,7 @@ impl Harness {
         let zone = ConfirmZone {
             domain: "example.test".into(),
             provider: "BIND",
+            addresses: [ip(1)].into(),
             settings,
             proxies: BySet::new(false),
         };

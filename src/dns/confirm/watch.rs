@@ -2,13 +2,13 @@
 //! nothing is sent here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::answer::Sighting;
-use super::change::{MadeChanges, Obstacle};
+use super::change::{MadeChanges, Obstacle, UndoneChanges};
 use super::effect::{ChangeEffect, EffectNews, EffectState, NameServer};
 use super::faults::Faults;
 use super::open_change::{Answered, OpenChange};
@@ -197,12 +197,31 @@ impl EffectWatch {
             }
             let times = [made.at, made.at.checked_sub(made.took).unwrap_or(made.at)];
             if let Some(new) = OpenChange::new(change, times, &self.servers) {
-                self.open.retain_mut(|earlier| !earlier.give_up(&new));
+                self.open.retain_mut(|earlier| !earlier.give_up(new.address, &new.sets));
                 self.open.push(new);
             }
         }
         self.sync_polls();
         news
+    }
+
+    /// Ends the waits for changes that a listing shows to be undone.
+    pub(crate) fn undone(&mut self, undone: &UndoneChanges) {
+        for ((set, address), is_present) in &undone.places {
+            let sets = BTreeSet::from([set.clone()]);
+            self.open.retain_mut(|change| {
+                let is_undone =
+                    change.kind.is_present() == *is_present && change.at <= undone.listed;
+                !is_undone || !change.give_up(*address, &sets)
+            });
+        }
+        self.sync_polls();
+    }
+
+    /// Ends the waits for all other addresses, which no service has any more.
+    pub(crate) fn keep_addresses(&mut self, addresses: &BTreeSet<IpAddr>) {
+        self.open.retain(|change| addresses.contains(&change.address));
+        self.sync_polls();
     }
 
     /// Returns the addresses of all name servers.

@@ -1,5 +1,7 @@
 //! One zone with the proof of effect: its waits, and the search for its name servers.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,6 +31,8 @@ pub(crate) struct ConfirmZone {
     pub(crate) domain: String,
     /// The name of its provider for people.
     pub(crate) provider: &'static str,
+    /// The addresses of all services in the zone.
+    pub(crate) addresses: BTreeSet<IpAddr>,
     /// The settings of the proof of effect.
     pub(crate) settings: ConfirmSettings,
     /// Whether the provider answers with addresses of its own for new records.
@@ -88,6 +92,7 @@ impl ZoneWatch {
     /// Follows other settings. Returns whether the name servers have to be looked up again.
     pub(super) fn follow(&mut self, config: &ConfirmZone) -> bool {
         self.watch.set_timeout(config.settings.timeout);
+        self.watch.keep_addresses(&config.addresses);
         let is_same = self.config.domain == config.domain
             && self.config.settings.servers == config.settings.servers;
         self.config = config.clone();

@@ -84,7 +84,8 @@ fn zone(dry_run: bool) -> ZoneConfig {
     let names = vec!["www.example.com".to_owned()];
     let targets = vec![IpAddr::from([192, 0, 2, 10])];
     let provider = Arc::new(HangingSettings { names: names.clone() });
-    let services = [(ServiceId::DEFAULT, PublishedService { names, targets })].into();
+    let services =
+        [(ServiceId::DEFAULT, PublishedService { names, targets, standbys: vec![] })].into();
     let (name, account) = ("default".to_owned(), Account::default());
     ZoneConfig { name, provider, services, account, dry_run, shared: false, confirm: None }
 }

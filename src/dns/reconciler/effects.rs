@@ -1,23 +1,73 @@
 //! Reports of changes that came into force: to the engine, and to the proof of effect.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::Reconciler;
 use super::interruption::Interruption;
 use super::pending_writes::Applied;
+use crate::dns::Placement;
 use crate::dns::clock::now;
-use crate::dns::confirm::change::{ChangeKind, MadeChanges};
+use crate::dns::confirm::change::{ChangeKind, MadeChanges, UndoneChanges};
 use crate::engine::event::DnsReport;
+use crate::engine::plan::Observed;
+
+/// The changes that the confirmer was told of, to tell it when they are undone.
+#[derive(Debug, Default)]
+pub(super) struct ToldChanges(BTreeMap<Placement, bool>);
+
+impl ToldChanges {
+    /// Records the changes of a report.
+    fn record(&mut self, made: &MadeChanges) {
+        for change in &made.changes {
+            let places = change.sets.iter().map(|(set, _)| (set.clone(), change.address));
+            self.0.extend(places.map(|place| (place, change.kind.is_present())));
+        }
+    }
+
+    /// Returns the changes of which a listing shows the opposite, without those for which `is_pending`
+    /// returns true: an earlier write may not be listed yet.
+    fn undone(
+        &self,
+        observed: &Observed,
+        is_pending: impl Fn(&Placement) -> bool,
+    ) -> Vec<(Placement, bool)> {
+        let mut undone = Vec::new();
+        for (place, is_present) in &self.0 {
+            let is_there = observed.get(&place.0).is_some_and(|there| there.contains(&place.1));
+            if is_there != *is_present && !is_pending(place) {
+                undone.push((place.clone(), *is_present));
+            }
+        }
+        undone
+    }
+}
 
 impl Reconciler {
     /// Reports changes that came into force, if there are any.
-    pub(super) async fn report_applied(&self, applied: Applied) -> Result<(), Interruption> {
+    pub(super) async fn report_applied(&mut self, applied: Applied) -> Result<(), Interruption> {
         let Some(since) = applied.since else { return Ok(()) };
         let took = since.elapsed();
         // First of all: a report to a busy loop may have to wait.
-        self.effects.send(self.made_changes(&applied, took));
+        let made = self.made_changes(&applied, took);
+        self.told.record(&made);
+        self.effects.send(made);
         let Applied { withdrawn, restored, created, .. } = applied;
         self.report(DnsReport::Applied { withdrawn, restored, created, took }).await
+    }
+
+    /// Tells the confirmer of changes that a listing shows to be undone. If there is no room, the next
+    /// listing shows them again.
+    pub(super) fn report_undone(&mut self, listed: Instant, observed: &Observed) {
+        let pending = &self.pending;
+        let places = self.told.undone(observed, |place| pending.is_unverified(place));
+        if !places.is_empty()
+            && self.effects.send_undone(UndoneChanges { listed, places: places.clone() })
+        {
+            self.told.0.retain(|place, present| !places.contains(&(place.clone(), *present)));
+        }
     }
 
     /// Returns changes that came into force, with all that is needed to prove them.
@@ -37,5 +87,43 @@ impl Reconciler {
             }
         }
         MadeChanges::new(now(), took, records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::dns::confirm::change::Proof;
+    use crate::engine::plan::{Family, SetKey};
+
+    fn place(last: u8) -> Placement {
+        let set = SetKey { name: "www.example.com".into(), family: Family::A };
+        (set, IpAddr::from([192, 0, 2, last]))
+    }
+
+    /// The first address is out, the second one is back; another agent or a person writes as well.
+    #[test]
+    fn a_change_is_undone_once_a_listing_shows_the_opposite() {
+        let records = [(place(1), ChangeKind::Withdrawn), (place(2), ChangeKind::Restored)];
+        let records = records.map(|(place, kind)| (None, kind, place, Proof::default()));
+        let mut told = ToldChanges::default();
+        told.record(&MadeChanges::new(now(), Duration::ZERO, records));
+        let rows: [(&[u8], Option<u8>, Vec<(Placement, bool)>); 4] = [
+            (&[2], None, vec![]),
+            (&[1, 2], None, vec![(place(1), false)]),
+            (&[1], Some(1), vec![(place(2), true)]),
+            (&[], None, vec![(place(2), true)]),
+        ];
+        for (listed, pending, want) in rows {
+            let mut observed = Observed::default();
+            for last in listed {
+                let (set, address) = place(*last);
+                observed.sets.entry(set).or_default().insert(address);
+            }
+            let is_pending = |at: &Placement| pending.map(place).as_ref() == Some(at);
+            assert_eq!(told.undone(&observed, is_pending), want, "{listed:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::effects::ToldChanges;
 use super::listing_cache::ListingCache;
 use super::pending_writes::PendingWrites;
 use super::record_memory::RecordMemory;
@@ -22,6 +23,8 @@ pub struct ZoneKnowledge {
     pub(super) uncertain: Uncertainty,
     /// Names that held no address before this agent created one.
     pub(super) new_names: BTreeSet<String>,
+    /// The changes that the confirmer was told of.
+    pub(super) told: ToldChanges,
     /// Whether a reconciler has started with it, and marked the places in its memory as uncertain.
     pub(super) started: bool,
 }
@@ -68,7 +71,8 @@ impl Handover {
         if !provider.inherit_from(self.provider) {
             knowledge = ZoneKnowledge::default();
         } else if self.names != *names {
-            knowledge = ZoneKnowledge { pause: knowledge.pause, ..ZoneKnowledge::default() };
+            let ZoneKnowledge { pause, told, .. } = knowledge;
+            knowledge = ZoneKnowledge { pause, told, ..ZoneKnowledge::default() };
         }
         (self.memory, knowledge)
     }

@@ -93,6 +93,7 @@ impl Reconciler {
         self.listing.store(requested, listing.clone());
         let observed = listing.observed();
         self.uncertain.record_listing(requested, &observed);
+        self.report_undone(requested, &observed);
         let uncertain = self.uncertain.entries();
         self.report(DnsReport::Listed(Observed { uncertain, ..observed })).await?;
         let contradicted = self.uncertain.take_contradicted();

@@ -98,6 +98,11 @@ impl PendingWrites {
         self.writes.insert(place.clone(), write);
     }
 
+    /// Whether no listing has shown a write at this place yet.
+    pub(super) fn is_unverified(&self, place: &Placement) -> bool {
+        self.writes.contains_key(place)
+    }
+
     /// Records the locations that the sets serve before a write.
     pub(super) fn record_locations(&mut self, observed: &Observed) {
         for (key, parts) in &observed.parts {

@@ -71,3 +71,20 @@ async fn a_return_ends_the_wait_for_the_withdrawal() {
     agent.wait_for_words(&["change is visible: back at"]);
     assert_eq!(agent.lines_with(&["change is"]).len(), 1);
 }
+
+/// A person puts the address back at the provider: the withdrawal is never seen, and not waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_withdrawal_that_a_person_undid_is_not_waited_for() {
+    let mut harness = Harness::new(&[Manner::Well]).await;
+    let mut agent = harness.started(&on(1), "--no-dry-run");
+    harness.close();
+    agent.wait_for_words(&["change is not visible: out at"]);
+    wait_metric(&mut agent, "goavail_dns_not_visible", 1.0);
+    let target = harness.targets[1].to_string();
+    harness.open();
+    harness.cloudflare.zone(|zone| _ = zone.seed("A", WWW, &target));
+    wait_metric(&mut agent, "goavail_dns_not_visible", 0.0);
+    let status: Value = serde_json::from_str(&get(&agent, "/status")).unwrap();
+    assert_eq!(status["failing"], serde_json::json!([]));
+    assert_eq!(agent.lines_with(&["change is"]).len(), 1);
+}

@@ -142,7 +142,8 @@ fn zones(settings: &Settings, config: &Config) -> Zones {
     for (id, service) in settings.services() {
         let ServiceSettings { zone, names, targets, .. } = service.clone();
         let mut its = config.zone(0, |_| ServiceId::DEFAULT);
-        its.services = [(id, PublishedService { names, targets: targets.to_vec() })].into();
+        its.services =
+            [(id, PublishedService { names, targets: targets.to_vec(), standbys: vec![] })].into();
         zones.insert(zone, its);
     }
     zones

@@ -73,7 +73,8 @@ impl ScriptedSettings {
         ZoneConfig {
             name: name.to_owned(),
             provider: Arc::new(self.clone()),
-            services: [(ServiceId::DEFAULT, PublishedService { names, targets })].into(),
+            services: [(ServiceId::DEFAULT, PublishedService { names, targets, standbys: vec![] })]
+                .into(),
             account: Account::default(),
             dry_run: false,
             shared: false,

@@ -8,7 +8,8 @@ fn zone() -> ZoneWatch {
     let settings = ConfirmSettings { servers: vec![], timeout: Duration::from_mins(2) };
     let proxies = BySet::new(false);
     let domain = "example.com".to_owned();
-    ZoneWatch::new(ConfirmZone { domain, provider: "BIND", settings, proxies })
+    let addresses = BTreeSet::new();
+    ZoneWatch::new(ConfirmZone { domain, addresses, provider: "BIND", settings, proxies })
 }
 
 fn server(nth: u8) -> NameServer {

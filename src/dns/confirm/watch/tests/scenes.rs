@@ -147,6 +147,47 @@ fn a_later_change_of_the_same_address_ends_the_earlier_wait() {
     assert!(!scene.watch.is_waiting(), "nothing is left of the first one");
 }
 
+/// Another agent puts an address back: the servers never show the withdrawal, and no change follows.
+#[test]
+fn a_change_that_another_one_undid_is_not_waited_for() {
+    let mut scene = Scene::new(&[1]);
+    scene.change(Withdrawn, 10, &["www"]);
+    scene.change(Withdrawn, 11, &["www"]);
+    scene.run(121.0, |_, _| holds(&[10, 11]));
+    assert_eq!(scene.news.len(), 2, "{:?}", scene.news);
+    let place = |last| ((set("www"), ip(last)), false);
+    let listed = scene.now;
+    scene.watch.undone(&UndoneChanges { listed, places: vec![place(10)] });
+    let state = scene.watch.state(scene.now);
+    assert_eq!(state.iter().map(|it| it.address).collect::<Vec<_>>(), [ip(11)]);
+    // A listing from before a change, and one about the other state, say nothing.
+    scene.run(1.0, |_, _| holds(&[10, 11]));
+    scene.change(Withdrawn, 11, &["www"]);
+    scene.watch.undone(&UndoneChanges { listed, places: vec![place(11)] });
+    assert!(scene.watch.is_waiting());
+    let place = ((set("www"), ip(11)), true);
+    scene.watch.undone(&UndoneChanges { listed: scene.now, places: vec![place] });
+    assert!(scene.watch.is_waiting());
+    scene.watch.keep_addresses(&[ip(10)].into());
+    assert!(!scene.watch.is_waiting(), "no service has it any more");
+    scene.run(1.0, |_, _| holds(&[]));
+    assert_eq!(scene.news.len(), 2, "it ends without news: {:?}", scene.news);
+}
+
+/// The lag of what is left is that of the last answer that showed it.
+#[test]
+fn a_change_that_is_partly_superseded_reports_no_invented_lag() {
+    let mut scene = Scene::new(&[1]);
+    scene.change(Withdrawn, 10, &["www", "api"]);
+    scene
+        .run(5.0, |question, _| if question.set == set("www") { holds(&[10]) } else { holds(&[]) });
+    scene.change(Restored, 10, &["www"]);
+    scene.run(0.0, |_, _| holds(&[10]));
+    let [(_, words)] = &scene.news[..] else { panic!("{:?}", scene.news) };
+    let after = words.strip_prefix("visible: 203.0.113.10 at api after ").unwrap_or_default();
+    assert!(after.ends_with("ms"), "{words}");
+}
+
 /// An answer that was on its way when the change was made shows the state before it.
 #[test]
 fn an_answer_to_a_question_from_before_the_change_proves_nothing() {
