@@ -51,6 +51,12 @@ pub(super) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// Returns the time that the wall clock showed at `at`.
+pub(super) fn wall_at(at: Instant) -> SystemTime {
+    let wall = wall();
+    wall.checked_sub(at.elapsed()).unwrap_or(wall)
+}
+
 /// Returns a time of the wall clock in whole seconds of Unix time.
 pub(super) fn unix(wall: SystemTime) -> u64 {
     wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()

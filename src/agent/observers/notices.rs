@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use self::draft::NoticeDraft;
 use super::Observer;
-use crate::agent::clock::wall;
+use crate::agent::clock::{wall, wall_at};
 use crate::dns::confirm::effect::{EffectNews, ZoneNews};
 use crate::engine::Engine;
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
@@ -149,7 +149,7 @@ impl Observer for NoticeObserver {
             EffectNews::NotVisible(effect) => (NoticeKind::NotVisible, effect),
             _ => return,
         };
-        let words = effect.in_words(news.provider, wall());
+        let words = effect.in_words(news.provider, wall_at(effect.visible_at()));
         self.send(draft::effect(kind, effect, engine.settings()).detail(words));
     }
 

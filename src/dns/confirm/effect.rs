@@ -210,6 +210,11 @@ impl ChangeEffect {
         })
     }
 
+    /// Returns the time at which the last name server showed it.
+    pub(crate) fn visible_at(&self) -> Instant {
+        self.at + self.after
+    }
+
     /// Returns the verb for the change and its preposition.
     pub(crate) fn verb(&self) -> [&'static str; 2] {
         match self.kind {

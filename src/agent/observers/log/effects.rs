@@ -4,7 +4,7 @@ use tracing::field::display;
 use tracing::{info, warn};
 
 use super::{list, zone_field};
-use crate::agent::clock::wall;
+use crate::agent::clock::wall_at;
 use crate::dns::confirm::effect::{ChangeEffect, EffectNews, ZoneNews};
 use crate::engine::Engine;
 use crate::text::brief;
@@ -32,13 +32,13 @@ pub(super) fn write(engine: &Engine, ZoneNews { zone, provider, news }: &ZoneNew
 fn visible(engine: &Engine, effect: &ChangeEffect, provider: &str) {
     let service = effect.service.and_then(|it| engine.settings().shown_name(it)).map(display);
     let (target, names, lag) = (effect.address, list(&effect.names), brief(effect.after));
-    let words = effect.in_words(provider, wall());
+    let words = effect.in_words(provider, wall_at(effect.visible_at()));
     info!(%target, service, names, lag, "change is visible: {words}");
 }
 
 fn not_visible(engine: &Engine, effect: &ChangeEffect, provider: &str) {
     let service = effect.service.and_then(|it| engine.settings().shown_name(it)).map(display);
     let (target, names) = (effect.address, list(&effect.names));
-    let words = effect.in_words(provider, wall());
+    let words = effect.in_words(provider, wall_at(effect.visible_at()));
     warn!(%target, service, names, "change is not visible: {words}");
 }
