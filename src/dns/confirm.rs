@@ -15,14 +15,17 @@
 //! - [`task`]: the questions, and the news
 
 mod answer;
+mod asked_server;
 pub(crate) mod change;
 pub(crate) mod effect;
 mod faults;
+mod known_servers;
 mod open_change;
 mod pace;
 pub(crate) mod section;
 mod servers;
 pub(crate) mod task;
+mod waits;
 mod watch;
 mod zone_watch;
 

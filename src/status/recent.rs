@@ -29,8 +29,11 @@ struct ZoneFailures {
     failing: Vec<String>,
 }
 
-/// Maximum number of current failures. More of them at once are one outage, and memory is bounded.
-const FAILING_KEPT: usize = 20;
+/// Maximum number of current failures that are known. Memory is bounded.
+const FAILING_KEPT: usize = 1000;
+
+/// Maximum number of current failures that are shown. More of them at once are one outage.
+const FAILING_SHOWN: usize = 20;
 
 impl Recent {
     /// Adds a change. Its time is converted to the wall clock for each snapshot.
@@ -90,9 +93,9 @@ impl Recent {
         self.last_error.as_ref().map(|failure| dated(failure, dates))
     }
 
-    /// Returns the current failures.
+    /// Returns the current failures, those that began first.
     pub(super) fn failing(&self, dates: &ClockReading) -> Vec<Failure> {
-        self.failing.iter().map(|failure| dated(failure, dates)).collect()
+        self.failing.iter().take(FAILING_SHOWN).map(|failure| dated(failure, dates)).collect()
     }
 
     /// Returns the latest failure of a zone, and whether something in it fails at present.

@@ -23,6 +23,7 @@ use crate::agent::input::Input;
 use crate::agent::peers::VoteCounters;
 use crate::agent::zones::ZoneCounters;
 use crate::cluster::ClusterEvent;
+use crate::dns::confirm::change::ChangeId;
 use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
@@ -59,7 +60,9 @@ pub(in crate::agent) struct StatusObserver {
     /// The problem with each whole zone in its last listing.
     cautions: BTreeMap<ZoneId, String>,
     /// The changes that a name server does not show for too long, as kinds of work.
-    hidden: BTreeSet<(ZoneId, String)>,
+    hidden: BTreeMap<(ZoneId, ChangeId), String>,
+    /// The zones with name servers that cannot be found, as kinds of work.
+    unfound: BTreeMap<ZoneId, String>,
     /// The channels that rejected the last notice, and the error of each.
     failing_channels: BTreeMap<&'static str, String>,
     sources: CounterSources,
@@ -130,7 +133,8 @@ impl StatusObserver {
             peers: BTreeMap::new(),
             names: BTreeMap::new(),
             cautions: BTreeMap::new(),
-            hidden: BTreeSet::new(),
+            hidden: BTreeMap::new(),
+            unfound: BTreeMap::new(),
             failing_channels: BTreeMap::new(),
             sources: CounterSources::default(),
             _socket: socket,

@@ -1,5 +1,6 @@
 //! Changes that a provider confirmed, and whether the answers of name servers can prove them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -170,6 +171,23 @@ pub(crate) struct MadeChange {
     pub(crate) sets: Vec<(SetKey, Proof)>,
 }
 
+/// The number of a change in its zone. A later change has a higher one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ChangeId(u64);
+
+impl ChangeId {
+    /// The lowest number.
+    pub(super) const FIRST: Self = Self(0);
+
+    /// The highest number.
+    pub(super) const LAST: Self = Self(u64::MAX);
+
+    /// Returns the next number.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// The changes that a provider confirmed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MadeChanges {
@@ -189,16 +207,13 @@ impl MadeChanges {
         records: impl IntoIterator<Item = (Option<ServiceId>, ChangeKind, Placement, Proof)>,
     ) -> Self {
         let mut changes: Vec<MadeChange> = Vec::new();
+        let mut numbers = BTreeMap::new();
         for (service, kind, (set, address), proof) in records {
-            let known = changes.iter_mut().find(|change| {
-                (change.service, change.address, change.kind) == (service, address, kind)
+            let number = *numbers.entry((service, address, kind)).or_insert_with(|| {
+                changes.push(MadeChange { service, address, kind, sets: Vec::new() });
+                changes.len() - 1
             });
-            match known {
-                Some(change) => change.sets.push((set, proof)),
-                None => {
-                    changes.push(MadeChange { service, address, kind, sets: vec![(set, proof)] });
-                }
-            }
+            changes[number].sets.push((set, proof));
         }
         Self { at, took, changes }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::change::{ChangeKind, Obstacle};
+use super::change::{ChangeId, ChangeKind, Obstacle};
 use crate::engine::ids::{ServiceId, ZoneId};
 use crate::engine::plan::SetKey;
 use crate::text::first_few;
@@ -65,6 +65,8 @@ pub(crate) enum EffectState {
 /// A change of one address that the provider confirmed, as name servers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChangeEffect {
+    /// The number of the change in its zone.
+    pub(crate) id: ChangeId,
     /// The service of the address; `None` if it is gone.
     pub(crate) service: Option<ServiceId>,
     /// The address in question.
@@ -102,14 +104,19 @@ pub(crate) enum EffectNews {
     },
     /// The timeout is over, and a name server does not show the change.
     NotVisible(ChangeEffect),
+    /// A change that was reported as not visible is no longer waited for, since something undid it.
+    GivenUp(ChangeId),
     /// The changes of a set cannot be proven, and are not waited for.
     Unprovable(SetKey, Obstacle),
     /// The name servers of the zone cannot be found, in words.
     NoServers(String),
     /// The name servers of the zone are found again.
     ServersFound,
-    /// The state of the last change, and of all that are not visible. The newest change is the first.
-    State(Vec<ChangeEffect>),
+    /// The state of the last change and of those that are not visible, and the number of all that are
+    /// not. The newest change is the first, and the oldest may be left out.
+    State(Vec<ChangeEffect>, usize),
+    /// Nothing is waited for any more, since the waits are lost.
+    Lost,
 }
 
 /// News about a zone.

@@ -94,8 +94,24 @@ async fn supervise(
             Ok(()) => return,
             Err(panicked) => tracing::error!("the name servers are asked anew: {panicked}"),
         }
+        if report_lost(&zones, &news).await.is_err() {
+            return;
+        }
         tokio::time::sleep(backoff.after(began.elapsed())).await;
     }
+}
+
+/// Reports that the waits of all zones are lost.
+async fn report_lost(
+    zones: &watch::Receiver<ConfirmZones>,
+    news: &mpsc::Sender<ZoneNews>,
+) -> Result<(), NoReceiver> {
+    let zones = zones.borrow().clone();
+    for (zone, ConfirmZone { provider, .. }) in zones {
+        let lost = ZoneNews { zone, provider, news: EffectNews::Lost };
+        news.send(lost).await.map_err(|_| NoReceiver)?;
+    }
+    Ok(())
 }
 
 /// The state of the task.

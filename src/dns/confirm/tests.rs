@@ -209,7 +209,7 @@ impl Harness {
             let news = tokio::time::timeout(AMPLE, self.news.recv()).await.unwrap().unwrap();
             match news.news {
                 EffectNews::Visible { effect, was_overdue: false } => return (states, effect),
-                EffectNews::State(state) => states.extend(state),
+                EffectNews::State(state, _) => states.extend(state),
                 other => panic!("{other:?}"),
             }
         }

@@ -1,26 +1,25 @@
 //! The waits of one zone: the servers that show a change, the next question, the news. Time is a parameter, and
 //! nothing is sent here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::answer::Sighting;
-use super::change::{MadeChanges, Obstacle, UndoneChanges};
-use super::effect::{ChangeEffect, EffectNews, EffectState, NameServer};
-use super::faults::Faults;
+use super::change::{ChangeId, MadeChanges, Obstacle, UndoneChanges};
+use super::effect::{ChangeEffect, EffectNews, NameServer};
+use super::known_servers::KnownServers;
 use super::open_change::{Answered, OpenChange};
-use super::pace::{GAP_AFTER_FAULT, GAP_AFTER_NOTHING, gap};
+use super::waits::Waits;
 use crate::engine::plan::SetKey;
-
-/// Maximum number of questions to one address at the same time. Several are asked once the server has
-/// shown one set of a change: it shows the others by then, as a rule.
-const BURST: usize = 16;
 
 /// Maximum number of changes in the state that is reported.
 const REPORTED: usize = 20;
+
+/// Shortest time between two reports of the state, which people look at.
+const STATE_GAP: Duration = Duration::from_millis(100);
 
 /// A question to ask now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,104 +34,24 @@ pub(crate) struct NextQuestion {
 #[derive(Debug)]
 pub(crate) struct EffectWatch {
     timeout: Duration,
-    servers: Vec<NameServer>,
-    /// The reason why no server is known, in words.
-    trouble: Option<String>,
-    /// The changes that are waited for, the oldest first.
-    open: Vec<OpenChange>,
+    servers: KnownServers,
+    waits: Waits,
+    /// The number of the next change.
+    next_id: ChangeId,
     /// The last change that became visible.
-    last: Option<OpenChange>,
-    asked: BTreeMap<SocketAddr, AskedServer>,
-    faults: Faults,
+    last: Option<ChangeEffect>,
+    /// The changes that may be visible since the last report.
+    touched: BTreeSet<ChangeId>,
+    /// The changes that were reported as not visible, and were given up since the last report.
+    given_up: Vec<ChangeId>,
     /// The sets that were reported as unprovable.
     unprovable: BTreeSet<(SetKey, Obstacle)>,
-    reported: Vec<ChangeEffect>,
-}
-
-/// The questions to one address of a name server.
-#[derive(Debug, Default)]
-struct AskedServer {
-    polls: BTreeMap<SetKey, SetPoll>,
-    in_flight: usize,
-    /// The earliest time of the next question.
-    next: Option<Instant>,
-    /// Shortest time between questions, by the last answer.
-    rest: Duration,
-}
-
-/// The questions to one address about one set.
-#[derive(Debug, Clone, Copy)]
-struct SetPoll {
-    /// The time of the newest change that the set has to show, and whether its timeout is over.
-    newest: Instant,
-    is_overdue: bool,
-    /// The time of the last question.
-    asked: Option<Instant>,
-    is_in_flight: bool,
-    /// Whether it is asked at once, since the server has just shown another set.
-    is_due: bool,
-}
-
-impl SetPoll {
-    fn new(newest: Instant, is_overdue: bool) -> Self {
-        Self { newest, is_overdue, asked: None, is_in_flight: false, is_due: false }
-    }
-
-    /// Returns the time of the next question, while this number of addresses is asked.
-    fn due(&self, now: Instant, addresses: usize) -> Instant {
-        let elapsed = now.saturating_duration_since(self.newest);
-        match self.asked.filter(|asked| *asked >= self.newest) {
-            Some(asked) => asked + gap(elapsed, self.is_overdue, addresses),
-            None => self.newest,
-        }
-    }
-}
-
-impl AskedServer {
-    /// Returns the next question, and the time at which it is due.
-    fn next_at(&self, now: Instant, addresses: usize) -> Option<(Instant, &SetKey)> {
-        let mut first = None;
-        for (set, poll) in &self.polls {
-            if poll.is_in_flight {
-                continue;
-            }
-            if poll.is_due && self.in_flight < BURST {
-                return Some((now, set));
-            }
-            let due = poll.due(now, addresses);
-            if first.is_none_or(|(earliest, _)| due < earliest) {
-                first = Some((due, set));
-            }
-        }
-        let (due, set) = first.filter(|_| self.in_flight == 0)?;
-        Some((self.next.map_or(due, |next| due.max(next)), set))
-    }
-
-    /// Records that a question is asked now.
-    fn take(&mut self, set: &SetKey, now: Instant) {
-        self.in_flight += 1;
-        if let Some(poll) = self.polls.get_mut(set) {
-            *poll = SetPoll { asked: Some(now), is_in_flight: true, is_due: false, ..*poll };
-        }
-        // The pace counts from question to question.
-        self.next = Some(now + self.rest.max(gap(Duration::ZERO, false, 1)));
-    }
-
-    /// Records the answer to a question.
-    fn answered(&mut self, answer: &Answered) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if let Some(poll) = self.polls.get_mut(&answer.set) {
-            poll.is_in_flight = false;
-        }
-        self.rest = match answer.sighting {
-            Sighting::Addresses(_) => Duration::ZERO,
-            Sighting::Nothing(_) => GAP_AFTER_NOTHING,
-            Sighting::Fault(_) => GAP_AFTER_FAULT,
-        };
-        if !self.rest.is_zero() {
-            self.next = Some(answer.received + self.rest);
-        }
-    }
+    /// The state that was reported, with the number of changes that are not visible.
+    reported: (Vec<ChangeEffect>, usize),
+    /// The earliest time of the next report of the state.
+    next_state: Option<Instant>,
+    /// Whether the state may be another one since the last report.
+    is_changed: bool,
 }
 
 impl EffectWatch {
@@ -140,14 +59,16 @@ impl EffectWatch {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self {
             timeout,
-            servers: Vec::new(),
-            trouble: None,
-            open: Vec::new(),
+            servers: KnownServers::default(),
+            waits: Waits::default(),
+            next_id: ChangeId::FIRST,
             last: None,
-            asked: BTreeMap::new(),
-            faults: Faults::default(),
+            touched: BTreeSet::new(),
+            given_up: Vec::new(),
             unprovable: BTreeSet::new(),
-            reported: Vec::new(),
+            reported: Default::default(),
+            next_state: None,
+            is_changed: false,
         }
     }
 
@@ -158,31 +79,32 @@ impl EffectWatch {
 
     /// Whether a change is waited for.
     pub(crate) fn is_waiting(&self) -> bool {
-        !self.open.is_empty()
+        !self.waits.is_empty()
     }
 
     /// Returns the name servers that are asked.
     pub(crate) fn servers(&self) -> &[NameServer] {
-        &self.servers
+        self.servers.list()
     }
 
     /// Asks these name servers from now on.
     pub(crate) fn set_servers(&mut self, servers: Vec<NameServer>) {
-        self.trouble = None;
-        if servers == self.servers {
+        self.is_changed = true;
+        if !self.servers.set(servers) {
             return;
         }
-        self.servers = servers;
-        self.faults.keep(&self.addresses_of_servers());
-        for change in &mut self.open {
-            change.follow(&self.servers);
+        let addresses = self.servers.addresses();
+        for change in self.waits.values_mut() {
+            change.follow(&addresses);
+            self.servers.ask(change);
         }
-        self.sync_polls();
+        self.touched.extend(self.waits.ids());
     }
 
     /// Records the reason why the name servers could not be found. Those that are known are still asked.
     pub(crate) fn set_trouble(&mut self, why: String) {
-        self.trouble = Some(why);
+        self.servers.set_trouble(why);
+        self.is_changed = true;
     }
 
     /// Waits for changes. Earlier waits for the same addresses in the same sets are given up.
@@ -196,173 +118,148 @@ impl EffectWatch {
                 }
             }
             let times = [made.at, made.at.checked_sub(made.took).unwrap_or(made.at)];
-            if let Some(new) = OpenChange::new(change, times, &self.servers) {
-                self.open.retain_mut(|earlier| !earlier.give_up(new.address, &new.sets));
-                self.open.push(new);
+            let Some(new) = OpenChange::new(self.next_id, change, times, &self.servers) else {
+                continue;
+            };
+            self.next_id = self.next_id.next();
+            for earlier in self.waits.of(new.address) {
+                self.give_up(earlier, new.sets.iter().map(AsRef::as_ref));
             }
+            self.servers.ask(&new);
+            self.waits.add(new);
         }
-        self.sync_polls();
+        self.is_changed = true;
         news
     }
 
     /// Ends the waits for changes that a listing shows to be undone.
     pub(crate) fn undone(&mut self, undone: &UndoneChanges) {
         for ((set, address), is_present) in &undone.places {
-            let sets = BTreeSet::from([set.clone()]);
-            self.open.retain_mut(|change| {
-                let is_undone =
-                    change.kind.is_present() == *is_present && change.at <= undone.listed;
-                !is_undone || !change.give_up(*address, &sets)
-            });
+            for id in self.waits.of(*address) {
+                let change = self.waits.get(id).filter(|change| {
+                    change.kind.is_present() == *is_present && change.at <= undone.listed
+                });
+                if change.is_some() {
+                    self.give_up(id, [set]);
+                }
+            }
         }
-        self.sync_polls();
     }
 
     /// Ends the waits for all other addresses, which no service has any more.
     pub(crate) fn keep_addresses(&mut self, addresses: &BTreeSet<IpAddr>) {
-        self.open.retain(|change| addresses.contains(&change.address));
-        self.sync_polls();
-    }
-
-    /// Returns the addresses of all name servers.
-    fn addresses_of_servers(&self) -> BTreeSet<SocketAddr> {
-        self.servers.iter().flat_map(|server| server.addresses.iter().copied()).collect()
-    }
-
-    /// Brings the questions in line with the changes that are waited for.
-    fn sync_polls(&mut self) {
-        let addresses = self.addresses_of_servers();
-        self.asked.retain(|address, asked| addresses.contains(address) || asked.in_flight > 0);
-        for (address, asked) in &mut self.asked {
-            if !addresses.contains(address) {
-                // It is kept until its answer is here.
-                asked.polls.clear();
-            }
-        }
-        for address in addresses {
-            let asked = self.asked.entry(address).or_default();
-            let mut needed: BTreeMap<&SetKey, (Instant, bool)> = BTreeMap::new();
-            // The newest change is the last.
-            for change in &self.open {
-                let its = change.left_at(address).map(|set| (set, (change.at, change.is_overdue)));
-                needed.extend(its);
-            }
-            asked.polls.retain(|set, _| needed.contains_key(set));
-            for (set, (newest, is_overdue)) in needed {
-                match asked.polls.get_mut(set) {
-                    Some(poll) => (poll.newest, poll.is_overdue) = (newest, is_overdue),
-                    None => {
-                        _ = asked.polls.insert(set.clone(), SetPoll::new(newest, is_overdue));
-                    }
-                }
-            }
+        for id in self.waits.of_others(addresses) {
+            self.end(id);
         }
     }
 
-    /// Returns the number of addresses that are asked.
-    fn addresses(&self) -> usize {
-        self.asked.values().filter(|asked| !asked.polls.is_empty()).count()
+    /// Gives up sets of a change, and the change itself if none is left.
+    fn give_up<'s>(&mut self, id: ChangeId, sets: impl IntoIterator<Item = &'s SetKey>) {
+        let Some(change) = self.waits.get_mut(id) else { return };
+        for set in sets {
+            if change.give_up(set) {
+                self.servers.stop(set, (change.at, id));
+            }
+        }
+        if change.sets.is_empty() {
+            self.end(id);
+        } else {
+            self.touched.insert(id);
+            self.is_changed = true;
+        }
     }
 
-    /// Returns the time of the next question, or of the end of a wait.
+    /// Ends the wait for a change that is not visible.
+    fn end(&mut self, id: ChangeId) {
+        let Some(change) = self.waits.remove(id) else { return };
+        for set in &change.sets {
+            self.servers.stop(set, (change.at, id));
+        }
+        if change.is_overdue {
+            self.given_up.push(id);
+        }
+        self.is_changed = true;
+    }
+
+    /// Returns the time of the next question, of the end of a wait, or of a report.
     pub(crate) fn next_wake(&self, now: Instant) -> Option<Instant> {
-        let addresses = self.addresses();
-        let questions = self
-            .asked
-            .values()
-            .filter_map(|asked| asked.next_at(now, addresses).map(|next| next.0));
-        let waits = self.open.iter().filter(|change| !change.is_overdue);
-        questions.chain(waits.map(|change| change.at + self.timeout)).min()
+        let report = self.is_changed.then(|| self.next_state.unwrap_or(now));
+        let end = self.waits.next_end(self.timeout);
+        [self.servers.next_question(now), end, report].into_iter().flatten().min()
     }
 
     /// Takes the questions that are due, at most `room`.
     pub(crate) fn take_questions(&mut self, now: Instant, room: usize) -> Vec<NextQuestion> {
-        let mut taken = Vec::new();
-        let addresses = self.addresses();
-        for (server, asked) in &mut self.asked {
-            while taken.len() < room
-                && let Some((due, set)) = asked.next_at(now, addresses)
-                && due <= now
-            {
-                let set = set.clone();
-                asked.take(&set, now);
-                taken.push(NextQuestion { server: *server, set });
-            }
-        }
-        taken
+        self.servers.take_questions(now, room)
     }
 
-    /// Records an answer.
+    /// Records an answer. One to a question from before a change proves nothing about it.
     pub(crate) fn answered(&mut self, answer: &Answered) {
-        let server = answer.server;
-        if let Some(asked) = self.asked.get_mut(&server) {
-            asked.answered(answer);
-        }
-        self.faults.record(answer);
-        let mut is_shown = false;
-        for change in &mut self.open {
-            is_shown |= change.answered(answer);
-        }
-        if is_shown {
-            self.sync_polls();
-            if let Some(asked) = self.asked.get_mut(&server) {
-                asked.polls.values_mut().for_each(|poll| poll.is_due = true);
+        for (at, id) in self.servers.answered(answer) {
+            let Some(change) = self.waits.get_mut(id) else { continue };
+            if change.answered(answer) {
+                self.servers.shown(answer, (at, id));
+                self.touched.insert(id);
             }
         }
+        if matches!(answer.sighting, Sighting::Fault(_)) {
+            self.touched.extend(self.waits.ids());
+        }
+        self.is_changed = true;
     }
 
-    /// Returns the news at `now`: changes that are visible or overdue, and the state if
-    /// it is another one.
+    /// Returns the news at `now`: changes that are visible or overdue, and the state if it is another one.
     pub(crate) fn report(&mut self, now: Instant) -> Vec<EffectNews> {
-        let mut news = Vec::new();
-        let (servers, faults) = (&self.servers, &self.faults);
-        for change in &mut self.open {
-            let is_visible = change.visible_since(servers, faults).is_some();
-            if is_visible {
-                let effect = change.effect(servers, faults, now);
-                news.push(EffectNews::Visible { effect, was_overdue: change.is_overdue });
-            } else if !change.is_overdue && now >= change.at + self.timeout {
-                change.is_overdue = true;
-                let mut effect = change.effect(servers, faults, now);
-                if servers.is_empty() {
-                    effect.trouble.clone_from(&self.trouble);
-                }
-                news.push(EffectNews::NotVisible(effect));
+        let given_up = std::mem::take(&mut self.given_up);
+        let mut news: Vec<EffectNews> = given_up.into_iter().map(EffectNews::GivenUp).collect();
+        for id in std::mem::take(&mut self.touched) {
+            let visible = self.waits.get(id).filter(|it| it.visible_since(&self.servers).is_some());
+            let Some(change) = visible else { continue };
+            let (effect, was_overdue) = (change.effect(&self.servers, now), change.is_overdue);
+            self.last = Some(effect.clone());
+            // What is asked of servers that cannot be asked ends here as well.
+            if let Some(change) = self.waits.remove(id) {
+                self.servers.stop_all(&change);
             }
+            news.push(EffectNews::Visible { effect, was_overdue });
         }
-        let done = self.open.extract_if(.., |it| it.visible_since(servers, faults).is_some());
-        if let Some(mut last) = done.last() {
-            last.is_overdue = false;
-            self.last = Some(last);
+        while let Some(id) = self.waits.next_overdue(now, self.timeout) {
+            let Some(change) = self.waits.get(id) else { continue };
+            news.push(EffectNews::NotVisible(change.effect(&self.servers, now)));
+            self.servers.overdue(change);
         }
-        if !news.is_empty() {
-            self.sync_polls();
-        }
-        let state = self.state(now);
-        if state != self.reported {
-            self.reported.clone_from(&state);
-            news.push(EffectNews::State(state));
-        }
+        self.is_changed |= !news.is_empty();
+        news.extend(self.new_state(now));
         news
+    }
+
+    /// Returns the state if it is another one than the last, and that was reported a while ago.
+    fn new_state(&mut self, now: Instant) -> Option<EffectNews> {
+        if !self.is_changed || self.next_state.is_some_and(|next| now < next) {
+            return None;
+        }
+        self.is_changed = false;
+        let state = (self.state(now), self.waits.overdue());
+        if state == self.reported {
+            return None;
+        }
+        self.next_state = Some(now + STATE_GAP);
+        self.reported.clone_from(&state);
+        Some(EffectNews::State(state.0, state.1))
     }
 
     /// Returns the state of the last change and of those that are overdue, the newest first.
     fn state(&self, now: Instant) -> Vec<ChangeEffect> {
-        let newest = self.open.iter().chain(&self.last).map(|change| change.at).max();
-        let shown = self.open.iter().chain(&self.last);
-        let mut shown: Vec<&OpenChange> =
-            shown.filter(|it| it.is_overdue || Some(it.at) == newest).collect();
-        shown.sort_by_key(|change| std::cmp::Reverse(change.at));
-        let mut state = Vec::new();
-        for change in shown.into_iter().take(REPORTED) {
-            let mut effect = change.effect(&self.servers, &self.faults, now);
-            if self.servers.is_empty() {
-                effect.trouble.clone_from(&self.trouble);
-            }
-            if effect.state != EffectState::Visible {
-                // It grows by itself, and is no news.
-                effect.after = Duration::ZERO;
-            }
+        let last = self.last.iter().map(|last| last.at);
+        let Some(newest) = self.waits.newest().into_iter().chain(last).max() else {
+            return Vec::new();
+        };
+        let mut state: Vec<ChangeEffect> =
+            self.last.iter().filter(|last| last.at == newest).cloned().collect();
+        for change in self.waits.shown(newest).take(REPORTED - state.len()) {
+            let mut effect = change.effect(&self.servers, now);
+            // It grows by itself, and is no news.
+            effect.after = Duration::ZERO;
             state.push(effect);
         }
         state

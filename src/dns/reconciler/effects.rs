@@ -66,7 +66,9 @@ impl Reconciler {
         if !places.is_empty()
             && self.effects.send_undone(UndoneChanges { listed, places: places.clone() })
         {
-            self.told.0.retain(|place, present| !places.contains(&(place.clone(), *present)));
+            for (place, _) in &places {
+                self.told.0.remove(place);
+            }
         }
     }
 
@@ -110,13 +112,10 @@ mod tests {
         let records = records.map(|(place, kind)| (None, kind, place, Proof::default()));
         let mut told = ToldChanges::default();
         told.record(&MadeChanges::new(now(), Duration::ZERO, records));
-        let rows: [(&[u8], Option<u8>, Vec<(Placement, bool)>); 4] = [
-            (&[2], None, vec![]),
-            (&[1, 2], None, vec![(place(1), false)]),
-            (&[1], Some(1), vec![(place(2), true)]),
-            (&[], None, vec![(place(2), true)]),
-        ];
+        let rows: [(&[u8], Option<u8>, &[u8]); 4] =
+            [(&[2], None, &[]), (&[1, 2], None, &[1]), (&[1], Some(1), &[2]), (&[], None, &[2])];
         for (listed, pending, want) in rows {
+            let want: Vec<_> = want.iter().map(|last| (place(*last), *last == 2)).collect();
             let mut observed = Observed::default();
             for last in listed {
                 let (set, address) = place(*last);

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use super::Board;
 use crate::engine::ids::ZoneId;
-use crate::status::model::{EffectProgress, EffectStatus};
+use crate::status::model::EffectStatus;
 use crate::status::time::Time;
 
 impl Board {
-    /// Sets the state of the last change of a zone, and of those that are not visible.
-    pub(crate) fn set_effects(&mut self, zone: ZoneId, effects: Vec<EffectStatus>) {
-        let count = effects.iter().filter(|it| it.state == EffectProgress::NotVisible).count();
-        self.counters.set_not_visible(zone, u32::try_from(count).unwrap_or(u32::MAX));
+    /// Sets the state of the last change of a zone and of those that are not visible, of which there are
+    /// `hidden` in all.
+    pub(crate) fn set_effects(&mut self, zone: ZoneId, effects: Vec<EffectStatus>, hidden: usize) {
+        self.counters.set_not_visible(zone, u32::try_from(hidden).unwrap_or(u32::MAX));
         Arc::make_mut(&mut self.effects).insert(zone, effects);
         self.is_urgent = true;
     }

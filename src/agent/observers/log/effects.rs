@@ -25,7 +25,7 @@ pub(super) fn write(engine: &Engine, ZoneNews { zone, provider, news }: &ZoneNew
             warn!(zone, "cannot find the name servers of the zone; retrying: {why}");
         }
         EffectNews::ServersFound => info!(zone, "found the name servers of the zone"),
-        EffectNews::State(_) => {}
+        EffectNews::GivenUp(_) | EffectNews::State(..) | EffectNews::Lost => {}
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::StatusObserver;
 use super::zones::work_in;
-use crate::agent::clock::wall;
+use crate::agent::clock::wall_at;
+use crate::dns::confirm::change::ChangeId;
 use crate::dns::confirm::effect::{
     ChangeEffect, EffectNews, EffectState, ServerEffect, ServerState, ZoneNews,
 };
@@ -21,48 +22,67 @@ impl StatusObserver {
     pub(super) fn publish_effect(&mut self, engine: &Engine, news: &ZoneNews) {
         let ZoneNews { zone, provider, news } = news;
         match news {
-            EffectNews::Visible { effect, .. } => self.board.counters().visible(effect.after),
+            EffectNews::Visible { effect, .. } => {
+                self.board.counters().visible(effect.after);
+                self.no_longer_hidden(*zone, effect.id);
+            }
+            EffectNews::NotVisible(effect) => {
+                let change = change_in_words(engine, effect);
+                let work = work_in(*zone, &format!("make visible: {change}"), engine);
+                let words = effect.in_words(provider, wall_at(effect.visible_at()));
+                self.board.failed_in(*zone, self.at(), &work, &words);
+                self.hidden.insert((*zone, effect.id), work);
+            }
+            EffectNews::GivenUp(change) => self.no_longer_hidden(*zone, *change),
             EffectNews::NoServers(why) => {
                 let (at, work) = (self.at(), work_in(*zone, SERVERS, engine));
                 self.board.failed_in(*zone, at, &work, why);
+                self.unfound.insert(*zone, work);
             }
-            EffectNews::ServersFound => self.board.recovered(&work_in(*zone, SERVERS, engine)),
-            EffectNews::State(effects) => self.publish_effects(engine, (*zone, provider), effects),
-            EffectNews::NotVisible(_) | EffectNews::Unprovable(..) => {}
+            EffectNews::ServersFound => {
+                if let Some(work) = self.unfound.remove(zone) {
+                    self.board.recovered(&work);
+                }
+            }
+            EffectNews::State(effects, hidden) => {
+                let mut published = Vec::new();
+                for effect in effects {
+                    published.push(self.effect_status(engine, effect, provider));
+                }
+                self.board.set_effects(*zone, published, *hidden);
+            }
+            EffectNews::Lost => {
+                self.end_effects(|its| its == *zone);
+                self.board.set_effects(*zone, Vec::new(), 0);
+            }
+            EffectNews::Unprovable(..) => {}
         }
     }
 
-    /// Publishes the state of changes; those that are not visible fail until they are.
-    fn publish_effects(
-        &mut self,
-        engine: &Engine,
-        (zone, provider): (ZoneId, &str),
-        effects: &[ChangeEffect],
-    ) {
-        let mut failing = BTreeSet::new();
-        let mut published = Vec::new();
-        for effect in effects {
-            let change = change_in_words(engine, effect);
-            let words = effect.in_words(provider, wall());
-            if effect.state == EffectState::NotVisible {
-                let work = work_in(zone, &format!("make visible: {change}"), engine);
-                if !self.hidden.contains(&(zone, work.clone())) {
-                    self.board.failed_in(zone, self.at(), &work, &words);
-                }
-                failing.insert((zone, work));
-            }
-            published.push(self.effect_status(effect, change, words));
-        }
-        let over = self.hidden.extract_if(.., |it| it.0 == zone && !failing.contains(it));
-        let over: Vec<(ZoneId, String)> = over.collect();
-        for (_, work) in over {
+    /// Publishes that a change is visible, or that it is not waited for.
+    fn no_longer_hidden(&mut self, zone: ZoneId, change: ChangeId) {
+        if let Some(work) = self.hidden.remove(&(zone, change)) {
             self.board.recovered(&work);
         }
-        self.hidden.extend(failing);
-        self.board.set_effects(zone, published);
     }
 
-    fn effect_status(&self, effect: &ChangeEffect, change: String, words: String) -> EffectStatus {
+    /// Publishes that nothing fails any more in zones that `is_over` accepts.
+    fn end_effects(&mut self, is_over: impl Fn(ZoneId) -> bool) {
+        let hidden = self.hidden.extract_if(.., |(zone, _), _| is_over(*zone));
+        let unfound = self.unfound.extract_if(.., |zone, _| is_over(*zone));
+        let works = hidden.map(|(_, work)| work).chain(unfound.map(|(_, work)| work));
+        let works: Vec<String> = works.collect();
+        for work in works {
+            self.board.recovered(&work);
+        }
+    }
+
+    fn effect_status(
+        &self,
+        engine: &Engine,
+        effect: &ChangeEffect,
+        provider: &str,
+    ) -> EffectStatus {
         let state = match effect.state {
             EffectState::Waiting => EffectProgress::Waiting,
             EffectState::Visible => EffectProgress::Visible,
@@ -70,11 +90,11 @@ impl StatusObserver {
         };
         let is_visible = effect.state == EffectState::Visible;
         EffectStatus {
-            change,
+            change: change_in_words(engine, effect),
             target: effect.address,
             at: self.board.wall_at(effect.at.into_std()),
             state,
-            words,
+            words: effect.in_words(provider, wall_at(effect.visible_at())),
             visible_s: is_visible.then_some(effect.after.as_secs_f64()),
             ttl_s: effect.ttl,
             servers: effect.servers.iter().map(server_status).collect(),
@@ -87,11 +107,7 @@ impl StatusObserver {
         for zone in config.zones.iter().filter(|zone| zone.confirm.is_some() && !config.dry_run) {
             on.insert(self.ids.zone(zone));
         }
-        let over = self.hidden.extract_if(.., |(zone, _)| !on.contains(zone));
-        let over: Vec<(ZoneId, String)> = over.collect();
-        for (_, work) in over {
-            self.board.recovered(&work);
-        }
+        self.end_effects(|zone| !on.contains(&zone));
         self.board.follow_effects(&on);
     }
 }

@@ -14,6 +14,7 @@ fn shows(millis: u64) -> ServerState {
 
 fn effect(kind: ChangeKind, state: EffectState, servers: Vec<ServerEffect>) -> ChangeEffect {
     ChangeEffect {
+        id: ChangeId::FIRST,
         service: None,
         address: IpAddr::from([203, 0, 113, 11]),
         kind,

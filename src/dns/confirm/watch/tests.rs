@@ -3,12 +3,13 @@
 mod load;
 mod scenes;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::*;
 use crate::dns::confirm::answer::SeenSet;
 use crate::dns::confirm::change::{ChangeKind, MadeChange, Proof};
-use crate::dns::confirm::effect::ServerState;
+use crate::dns::confirm::effect::{EffectState, ServerState};
 use crate::engine::plan::Family;
 
 /// The timeout of the tests.
@@ -90,8 +91,9 @@ impl Scene {
                     format!("not visible: {}: {why}", effect.address)
                 }
                 EffectNews::Unprovable(set, obstacle) => format!("{}: {obstacle:?}", set.name),
+                EffectNews::GivenUp(_) => "given up".to_owned(),
                 other => {
-                    assert!(matches!(other, EffectNews::State(_)), "{other:?}");
+                    assert!(matches!(other, EffectNews::State(..)), "{other:?}");
                     continue;
                 }
             };

@@ -143,7 +143,8 @@ fn a_later_change_of_the_same_address_ends_the_earlier_wait() {
     scene.change(Restored, 10, &["www"]);
     scene.run(1.0, |_, _| holds(&[10]));
     let words = scene.words();
-    assert!(words[0].starts_with("not visible") && words[1].starts_with("visible: "), "{words:?}");
+    assert!(words[0].starts_with("not visible") && words[2].starts_with("visible: "), "{words:?}");
+    assert_eq!(words[1], "given up");
     assert!(!scene.watch.is_waiting(), "nothing is left of the first one");
 }
 
@@ -171,7 +172,8 @@ fn a_change_that_another_one_undid_is_not_waited_for() {
     scene.watch.keep_addresses(&[ip(10)].into());
     assert!(!scene.watch.is_waiting(), "no service has it any more");
     scene.run(1.0, |_, _| holds(&[]));
-    assert_eq!(scene.news.len(), 2, "it ends without news: {:?}", scene.news);
+    // Both were reported as not visible, and are not any more.
+    assert_eq!(scene.words()[2..], ["given up", "given up"]);
 }
 
 /// The lag of what is left is that of the last answer that showed it.
@@ -200,7 +202,7 @@ fn an_answer_to_a_question_from_before_the_change_proves_nothing() {
     let NextQuestion { server, set } = questions[0].clone();
     let sighting = holds(&[]);
     scene.watch.answered(&Answered { server, set, sent, received: scene.now, sighting });
-    assert!(scene.watch.report(scene.now).iter().all(|it| matches!(it, EffectNews::State(_))));
+    assert!(scene.watch.report(scene.now).iter().all(|it| matches!(it, EffectNews::State(..))));
     assert!(scene.watch.is_waiting());
 }
 
@@ -247,7 +249,7 @@ fn servers_that_are_found_late_or_replaced_are_asked_then() {
     scene.watch.set_servers(servers(&[1, 3]));
     scene.run(1.0, |_, _| holds(&[]));
     assert_eq!(scene.words(), ["visible: 203.0.113.10 at www after 4.005s"]);
-    assert!(scene.watch.asked.keys().all(|it| *it != server(2)), "{:?}", scene.watch.asked.keys());
+    assert!(scene.watch.servers.asked().all(|it| *it != server(2)), "{:?}", scene.watch.servers);
 }
 
 /// A server that is no longer listed is left alone, although an answer of it is on its way.
@@ -280,6 +282,33 @@ fn a_server_without_an_address_is_waited_for() {
     scene.watch.set_servers(servers(&[1, 2]));
     scene.run(6.0, |_, _| holds(&[]));
     assert!(scene.words()[1].starts_with("visible at last: "), "{:?}", scene.news);
+}
+
+/// A reload names other servers when all is done: what was seen stays seen.
+#[test]
+fn a_visible_change_stays_so_when_other_servers_are_asked() {
+    let mut scene = Scene::new(&[1]);
+    scene.change(Withdrawn, 10, &["www"]);
+    scene.run(1.0, |_, _| holds(&[]));
+    let before = scene.watch.state(scene.now);
+    assert_eq!(before[0].state, EffectState::Visible);
+    scene.watch.set_servers(servers(&[3]));
+    assert_eq!(scene.watch.state(scene.now), before);
+}
+
+/// The list is short; the number beside it is that of all.
+#[test]
+fn the_number_of_changes_that_are_not_visible_is_not_cut() {
+    let mut scene = Scene::new(&[1]);
+    let all: Vec<u8> = (1..=30).collect();
+    for last in &all {
+        scene.change(Withdrawn, *last, &["www"]);
+    }
+    scene.run(119.0, |_, _| holds(&all));
+    scene.now += seconds(2.0);
+    let news = scene.watch.report(scene.now);
+    let Some(EffectNews::State(listed, all)) = news.last() else { panic!("{news:?}") };
+    assert_eq!((listed.len(), *all), (REPORTED, 30));
 }
 
 #[test]
