@@ -6,10 +6,12 @@
 //! - [`framing`]: messages over TCP
 //! - [`exchange`]: one query and its answer, by UDP or TCP
 //! - [`rcode`]: the words for rcodes
+//! - [`set`]: record sets in messages
 
 pub(crate) mod exchange;
 pub(crate) mod framing;
 pub(crate) mod rcode;
+pub(crate) mod set;
 
 use hickory_proto::op::{Edns, Header, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::{Name, RData, Record, RecordType};
+use hickory_proto::rr::{Name, RData, Record};
 
 use super::change::ChangeKind;
+use crate::dns::message::rcode::rcode_word;
 use crate::engine::plan::Family;
 use crate::text::first_few;
 
@@ -62,20 +63,12 @@ impl Sighting {
     }
 }
 
-/// Returns the type of the records of a family.
-pub(crate) fn record_type(family: Family) -> RecordType {
-    match family {
-        Family::A => RecordType::A,
-        Family::Aaaa => RecordType::AAAA,
-    }
-}
-
 /// Reads an answer to the question for the set of `family` at `name`. An answer counts only if the server
 /// is authoritative for it. Source: RFC 1035, 4.1.1; RFC 2308, 2.
 pub(crate) fn sighting(name: &Name, family: Family, message: &Message) -> Sighting {
     let code = message.metadata.response_code;
     if !matches!(code, ResponseCode::NoError | ResponseCode::NXDomain) {
-        return Sighting::Nothing(word(code));
+        return Sighting::Nothing(rcode_word(code));
     }
     if !message.metadata.authoritative {
         return Sighting::Nothing(not_authoritative(message));
@@ -117,19 +110,6 @@ fn not_authoritative(message: &Message) -> String {
         "a referral to other name servers, since it is not authoritative".to_owned()
     } else {
         "an answer that is not authoritative".to_owned()
-    }
-}
-
-/// Returns the word for a response code that is an error.
-pub(crate) fn word(code: ResponseCode) -> String {
-    match code {
-        ResponseCode::ServFail => "SERVFAIL".to_owned(),
-        ResponseCode::Refused => "REFUSED".to_owned(),
-        ResponseCode::NXDomain => "NXDOMAIN".to_owned(),
-        ResponseCode::FormErr => "FORMERR".to_owned(),
-        ResponseCode::NotImp => "NOTIMP".to_owned(),
-        ResponseCode::NotAuth => "NOTAUTH".to_owned(),
-        other => format!("the response code {}", u16::from(other)),
     }
 }
 

@@ -15,11 +15,12 @@ use futures_util::future::join_all;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 
-use super::answer::word;
 use super::effect::{NameServer, PORT, shown_address};
 use super::section::{ConfirmServer, ServerHost};
 use crate::dns::message::Question;
 use crate::dns::message::exchange::ask;
+use crate::dns::message::rcode::rcode_word;
+use crate::dns::message::set::owner;
 use crate::file;
 use crate::text::{error_chain, first_few};
 
@@ -109,8 +110,7 @@ async fn names_of(domain: &str, resolv_conf: &Path) -> Result<BTreeSet<String>, 
 
 /// Returns the names of the zone's servers, by the first resolver that knows them.
 async fn names_by(domain: &str, resolvers: &[SocketAddr]) -> Result<BTreeSet<String>, String> {
-    let name = Name::from_ascii(format!("{domain}."));
-    let name = name.map_err(|error| format!("{domain} is no name for a question: {error}"))?;
+    let name = owner(domain)?;
     let question = Question { name: name.clone(), query_type: RecordType::NS, recursion: true };
     let mut reasons = Vec::new();
     for resolver in resolvers {
@@ -130,7 +130,7 @@ async fn names_by(domain: &str, resolvers: &[SocketAddr]) -> Result<BTreeSet<Str
 fn names_in(message: &Message, name: &Name) -> Result<BTreeSet<String>, String> {
     let code = message.metadata.response_code;
     if code != ResponseCode::NoError {
-        return Err(word(code));
+        return Err(rcode_word(code));
     }
     let mut names = BTreeSet::new();
     for record in message.answers.iter().filter(|record| record.name == *name) {

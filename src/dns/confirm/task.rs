@@ -8,13 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::rr::Name;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::answer::{Sighting, record_type, sighting};
+use super::answer::{Sighting, sighting};
 use super::change::{EffectReport, EffectSender, MadeChanges, UndoneChanges, ZoneChanges};
 use super::effect::{EffectNews, ZoneNews};
 use super::open_change::Answered;
@@ -25,6 +24,7 @@ use super::zone_watch::{FoundServers, ZoneWatch};
 use crate::dns::clock::now;
 use crate::dns::message::Question;
 use crate::dns::message::exchange::{NoAnswer, ask};
+use crate::dns::message::set::{owner, record_type};
 use crate::engine::ids::ZoneId;
 use crate::engine::plan::SetKey;
 use crate::panics::{RestartBackoff, caught};
@@ -327,9 +327,9 @@ async fn asked(question: NextQuestion) -> Answered {
 
 /// Asks a name server about a set, and reads its answer.
 pub(super) async fn asked_once(server: SocketAddr, set: &SetKey) -> Sighting {
-    let name = match Name::from_ascii(format!("{}.", set.name)) {
+    let name = match owner(&set.name) {
         Ok(name) => name,
-        Err(error) => return Sighting::Nothing(format!("no question for that name: {error}")),
+        Err(why) => return Sighting::Nothing(why),
     };
     let query_type = record_type(set.family);
     let question = Question { name: name.clone(), query_type, recursion: false };

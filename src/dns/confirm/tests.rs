@@ -10,13 +10,12 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use hickory_proto::rr::Name;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::answer::{Sighting, record_type, sighting};
+use super::answer::{Sighting, sighting};
 use super::change::{ChangeKind, MadeChange, MadeChanges, Proof};
 use super::effect::{ChangeEffect, EffectNews, EffectState, ServerState, ZoneNews};
 use super::section::{ConfirmServer, ConfirmSettings, ServerHost};
@@ -25,6 +24,7 @@ use crate::dns::BySet;
 use crate::dns::clock::now;
 use crate::dns::message::Question;
 use crate::dns::message::exchange::ask;
+use crate::dns::message::set::{owner, record_type};
 use crate::engine::ids::ZoneId;
 use crate::engine::plan::{Family, SetKey};
 use crate::probe::skip;
@@ -157,7 +157,7 @@ struct Seen {
 
 /// Asks a server every three milliseconds until it shows a change.
 async fn watch_by_asking(server: SocketAddr, kind: ChangeKind) -> Seen {
-    let name = Name::from_ascii(format!("{WWW}.")).unwrap();
+    let name = owner(WWW).unwrap();
     let query_type = record_type(Family::A);
     let question = Question { name: name.clone(), query_type, recursion: false };
     let mut last_unshown = now();

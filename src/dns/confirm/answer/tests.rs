@@ -1,6 +1,7 @@
 //! The reading of answers, as rows.
 
 use hickory_proto::op::{MessageType, OpCode, Query};
+use hickory_proto::rr::RecordType;
 use hickory_proto::rr::rdata::{A, CNAME, NS, SOA};
 
 use super::*;

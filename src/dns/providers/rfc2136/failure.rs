@@ -218,8 +218,8 @@ mod tests {
     use hickory_proto::rr::rdata::TSIG;
     use hickory_proto::rr::rdata::tsig::{TsigAlgorithm, make_tsig_record};
 
-    use super::super::key::owner;
     use super::*;
+    use crate::dns::message::set::owner;
 
     const ASKED_AT: u64 = 1_800_000_000;
 

@@ -5,9 +5,11 @@ use std::fmt;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hickory_proto::op::Message;
+use hickory_proto::rr::TSigner;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
-use hickory_proto::rr::{Name, TSigner};
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::dns::message::set::owner;
 
 /// The seconds by which the clocks of both sides may differ. Source: RFC 8945, 10.
 const FUDGE: u16 = 300;
@@ -154,16 +156,6 @@ impl fmt::Debug for TsigKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "TsigKey({} {})", self.name, self.algorithm)
     }
-}
-
-/// Returns a name without its final dot as an absolute one.
-///
-/// # Errors
-///
-/// Fails in words if it is no name, which no name of the configuration is.
-pub(super) fn owner(name: &str) -> Result<Name, String> {
-    let parsed = Name::from_ascii(format!("{name}."));
-    parsed.map_err(|error| format!("{name} is no domain name: {error}"))
 }
 
 #[cfg(test)]

@@ -7,18 +7,10 @@ use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{DNSClass, Name, RData, RecordType};
 
 use super::failure::{FailureKind, ServerFailure};
-use super::key::owner;
+use crate::dns::message::set::{owner, record_type};
 use crate::dns::message::{Question, SentQuery};
 use crate::dns::{Attributes, Extra, Listing, Record};
 use crate::engine::plan::{Family, SetKey};
-
-/// The type of the records of a family.
-pub(super) fn record_type(family: Family) -> RecordType {
-    match family {
-        Family::A => RecordType::A,
-        Family::Aaaa => RecordType::AAAA,
-    }
-}
 
 /// Returns the query for a set, without recursion.
 ///

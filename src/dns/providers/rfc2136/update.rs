@@ -9,8 +9,7 @@ use std::net::IpAddr;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
-use super::key::owner;
-use super::reading::record_type;
+use crate::dns::message::set::{owner, record_type};
 use crate::dns::{BySet, Listing, RecordChanges};
 use crate::engine::plan::SetKey;
 
