@@ -73,7 +73,7 @@ impl CurrentOrders {
         }
     }
 
-    /// Keeps the withdrawals that the operator commanded, and nothing else.
+    /// Keeps the withdrawals that the operator commanded regardless of the floor, and nothing else.
     pub(super) fn keep_commands(&mut self) {
         for order in self.orders.values_mut() {
             order.desired.retain(|_, state| *state == Desired::WithdrawAnyway);

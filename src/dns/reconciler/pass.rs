@@ -267,7 +267,7 @@ impl Reconciler {
         let Ok(listing) = self.provider.list().await else { return };
         // If the event loop is gone too, there is no receiver for a report.
         let _ = self.verify_writes(&listing).await;
-        // Nothing else is begun; an address that the operator took out stays out.
+        // Nothing else is begun; an address that is out regardless of the floor stays out.
         self.orders.keep_commands();
         let (observed, none) = (listing.observed(), BTreeSet::new());
         let create = self.pending.repair(&observed, &Plan::default(), &self.orders, &none);

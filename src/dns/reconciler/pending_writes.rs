@@ -151,7 +151,7 @@ impl PendingWrites {
     }
 
     /// Returns the addresses to restore because the floor would be broken after `plan`, without those
-    /// in `postponed`. An address that the operator took out stays out.
+    /// in `postponed`. An address that is out regardless of the floor stays out.
     pub(super) fn repair(
         &self,
         observed: &Observed,
@@ -165,8 +165,8 @@ impl PendingWrites {
         }
         let mut owed: BTreeMap<usize, Vec<Placement>> = BTreeMap::new();
         for place in &self.owed {
-            let by_hand = orders.desired(place) == Some(Desired::WithdrawAnyway);
-            if !by_hand && !postponed.contains(place) {
+            let stays_out = orders.desired(place) == Some(Desired::WithdrawAnyway);
+            if !stays_out && !postponed.contains(place) {
                 owed.entry(orders.floor(place)).or_default().push(place.clone());
             }
         }
