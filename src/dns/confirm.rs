@@ -7,7 +7,9 @@
 //! - [`section`]: the keys `confirm`, `confirm_servers`, `confirm_timeout`
 //! - [`change`]: confirmed changes, and whether DNS can prove them
 //! - `answer`: one answer of a name server
-//! - `open_change`, `pace`, `watch`: the servers that show a change, the next question, the report
+//! - `open_change`, `wait_list`: the name servers that show a change; all changes that are waited for
+//! - `question`, `asked_server`, `known_servers`, `pace`: the next question, to one address and to all
+//! - `watch`: all of one zone, and the report
 //! - [`effect`]: the report, and its words
 //! - `faults`: the addresses that cannot be asked from here
 //! - `servers`: the name servers of a zone
@@ -22,10 +24,11 @@ mod faults;
 mod known_servers;
 mod open_change;
 mod pace;
+mod question;
 pub(crate) mod section;
 mod servers;
 pub(crate) mod task;
-mod waits;
+mod wait_list;
 mod watch;
 mod zone_watch;
 

@@ -138,17 +138,7 @@ impl Reconciler {
     /// Creates a reconciler without an order.
     pub fn new(setup: ReconcilerSetup) -> Self {
         let ReconcilerSetup { provider, names, mailbox, reports, memory, store, .. } = setup;
-        let ReconcilerSetup { knowledge, shared, effects, .. } = setup;
-        let ZoneKnowledge {
-            listing,
-            pause,
-            pending,
-            rejections,
-            uncertain,
-            new_names,
-            told,
-            started,
-        } = knowledge;
+        let ReconcilerSetup { knowledge: known, shared, effects, .. } = setup;
         Self {
             provider,
             mailbox,
@@ -158,14 +148,14 @@ impl Reconciler {
             orders: CurrentOrders::new(names),
             desired_since: DesiredSince::default(),
             memory: SavedMemory::new(memory, store),
-            listing,
-            retry: Retry::after(pause),
-            pending,
-            rejections,
-            uncertain,
-            new_names,
-            told,
-            started,
+            listing: known.listing,
+            retry: Retry::after(known.pause),
+            pending: known.pending,
+            rejections: known.rejections,
+            uncertain: known.uncertain,
+            new_names: known.new_names,
+            told: known.told,
+            started: known.started,
             answered: 0,
             has_conflicted: false,
             confirmations: BTreeMap::new(),

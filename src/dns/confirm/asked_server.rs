@@ -9,16 +9,16 @@ use tokio::time::Instant;
 
 use super::answer::Sighting;
 use super::change::ChangeId;
-use super::open_change::Answered;
 use super::pace::{GAP_AFTER_FAULT, GAP_AFTER_NOTHING, gap};
+use super::question::Answered;
 use crate::engine::plan::SetKey;
 
 /// Maximum number of questions to one address at the same time. Several are asked once the server has
 /// shown one set of a change: it shows the others by then, as a rule.
 const BURST: usize = 16;
 
-/// A change that a set has to show: the time at which it was made, and its number.
-pub(super) type Due = (Instant, ChangeId);
+/// The time at which a change was made, and its number.
+pub(super) type ChangeKey = (Instant, ChangeId);
 
 /// The questions to one address of a name server.
 #[derive(Debug, Default)]
@@ -28,8 +28,8 @@ pub(super) struct AskedServer {
     by_due: BTreeSet<(Instant, Arc<SetKey>)>,
     /// The same sets, by the time since which no question was asked about them.
     by_age: BTreeSet<(Instant, Arc<SetKey>)>,
-    /// The time of the last question whose answer showed a change. What was asked before may be shown by
-    /// now.
+    /// The time of the last question with an answer that showed a change. It may show the sets asked about
+    /// earlier by now.
     showed: Option<Instant>,
     /// The time of the newest change so far, which sets the pace.
     newest: Option<Instant>,
@@ -44,7 +44,7 @@ pub(super) struct AskedServer {
 #[derive(Debug)]
 struct SetPoll {
     /// The changes that it has to show, the oldest first.
-    changes: BTreeSet<Due>,
+    changes: BTreeSet<ChangeKey>,
     /// Whether the timeout of the newest change is over.
     is_overdue: bool,
     /// The time of the last question.
@@ -57,7 +57,7 @@ struct SetPoll {
 }
 
 impl SetPoll {
-    fn new((at, id): Due, is_overdue: bool) -> Self {
+    fn new((at, id): ChangeKey, is_overdue: bool) -> Self {
         Self {
             changes: BTreeSet::from([(at, id)]),
             is_overdue,
@@ -79,7 +79,7 @@ impl SetPoll {
         self.asked.map_or(newest, |asked| asked.max(newest))
     }
 
-    /// Whether an answer can show what the last one did not.
+    /// Whether an answer can show more than the last one.
     fn is_news(&self, answer: &Answered) -> bool {
         if !matches!(answer.sighting, Sighting::Addresses(_)) {
             return false;
@@ -127,8 +127,8 @@ impl AskedServer {
         }
     }
 
-    /// Asks about a set until it shows a change made at `at`, whose timeout may be over.
-    pub(super) fn add(&mut self, set: &Arc<SetKey>, (at, id): Due, is_overdue: bool) {
+    /// Asks about a set until it shows a change made at `at`.
+    pub(super) fn add(&mut self, set: &Arc<SetKey>, (at, id): ChangeKey, is_overdue: bool) {
         if self.newest < Some(at) {
             self.newest = Some(at);
             // The pace is quick again, but for a server that gives no answers that count.
@@ -149,14 +149,14 @@ impl AskedServer {
     }
 
     /// No longer waits for a change of a set.
-    pub(super) fn remove(&mut self, set: &SetKey, due: Due) {
-        self.change(set, |poll| _ = poll.changes.remove(&due));
+    pub(super) fn remove(&mut self, set: &SetKey, change: ChangeKey) {
+        self.change(set, |poll| _ = poll.changes.remove(&change));
     }
 
     /// Asks about a set at the pace after the timeout if that of its newest change is over.
-    pub(super) fn overdue(&mut self, set: &SetKey, due: Due) {
+    pub(super) fn overdue(&mut self, set: &SetKey, change: ChangeKey) {
         self.change(set, |poll| {
-            if poll.changes.last() == Some(&due) {
+            if poll.changes.last() == Some(&change) {
                 poll.is_overdue = true;
                 // That pace is the same for any number of addresses.
                 poll.plan(1);
@@ -191,7 +191,7 @@ impl AskedServer {
 
     /// Records the answer to a question, while this number of addresses is asked. Returns the changes that
     /// it can show: those made before the question, unless it is the same answer as the last.
-    pub(super) fn answered(&mut self, answer: &Answered, addresses: usize) -> Vec<Due> {
+    pub(super) fn answered(&mut self, answer: &Answered, addresses: usize) -> Vec<ChangeKey> {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.rest = match answer.sighting {
             Sighting::Addresses(_) => Duration::ZERO,

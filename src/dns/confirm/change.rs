@@ -219,7 +219,7 @@ impl MadeChanges {
     }
 }
 
-/// Confirmed changes of which a listing shows the opposite, since another agent or a person undid them.
+/// Confirmed changes that a listing shows the opposite of, since another agent or a person undid them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UndoneChanges {
     /// The time of the request for the listing.

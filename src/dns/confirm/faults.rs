@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::Sighting;
-use super::open_change::Answered;
+use super::question::Answered;
 
 /// Time for which all questions about a change have to fail before an address is left out. A shorter
 /// loss of the route is no reason: the server may still show the old state.
@@ -24,9 +24,9 @@ struct FaultRow {
 
 /// The faults since the last answer of each address.
 #[derive(Debug, Default)]
-pub(super) struct Faults(BTreeMap<SocketAddr, FaultRow>);
+pub(super) struct AddressFaults(BTreeMap<SocketAddr, FaultRow>);
 
-impl Faults {
+impl AddressFaults {
     /// Records an answer, or the lack of one.
     pub(super) fn record(&mut self, answer: &Answered) {
         let Sighting::Fault(why) = &answer.sighting else {

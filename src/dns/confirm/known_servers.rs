@@ -1,4 +1,4 @@
-//! The name servers of a zone, and what is asked of them.
+//! The name servers of a zone, and the questions to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -7,21 +7,23 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::answer::Sighting;
-use super::asked_server::{AskedServer, Due};
+use super::asked_server::{AskedServer, ChangeKey};
 use super::effect::NameServer;
-use super::faults::Faults;
-use super::open_change::{Answered, OpenChange};
-use super::watch::NextQuestion;
+use super::faults::AddressFaults;
+use super::question::{Answered, NextQuestion};
 use crate::engine::plan::SetKey;
 
-/// The name servers of a zone, and what is asked of them.
+/// The sets that each address of a name server does not show yet.
+pub(super) type LeftSets = BTreeMap<SocketAddr, BTreeSet<Arc<SetKey>>>;
+
+/// The name servers of a zone, and the questions to them.
 #[derive(Debug, Default)]
 pub(super) struct KnownServers {
     list: Vec<NameServer>,
     /// The reason why no server is known, in words.
     trouble: Option<String>,
     asked: BTreeMap<SocketAddr, AskedServer>,
-    faults: Faults,
+    faults: AddressFaults,
 }
 
 impl KnownServers {
@@ -78,38 +80,38 @@ impl KnownServers {
     }
 
     /// Asks about all that name servers do not show of a change.
-    pub(super) fn ask(&mut self, change: &OpenChange) {
-        for (address, sets) in change.left() {
-            let asked = self.asked.entry(address).or_default();
+    pub(super) fn ask(&mut self, left: &LeftSets, change: ChangeKey, is_overdue: bool) {
+        for (address, sets) in left {
+            let asked = self.asked.entry(*address).or_default();
             for set in sets {
-                asked.add(set, (change.at, change.id), change.is_overdue);
+                asked.add(set, change, is_overdue);
             }
         }
     }
 
     /// Asks no longer about a set for a change.
-    pub(super) fn stop(&mut self, set: &SetKey, due: Due) {
+    pub(super) fn stop(&mut self, set: &SetKey, change: ChangeKey) {
         for asked in self.asked.values_mut() {
-            asked.remove(set, due);
+            asked.remove(set, change);
         }
     }
 
     /// Asks no longer about all that name servers do not show of a change.
-    pub(super) fn stop_all(&mut self, change: &OpenChange) {
-        for (address, sets) in change.left() {
-            let Some(asked) = self.asked.get_mut(&address) else { continue };
+    pub(super) fn stop_all(&mut self, left: &LeftSets, change: ChangeKey) {
+        for (address, sets) in left {
+            let Some(asked) = self.asked.get_mut(address) else { continue };
             for set in sets {
-                asked.remove(set, (change.at, change.id));
+                asked.remove(set, change);
             }
         }
     }
 
     /// Asks about a change at the pace after the timeout.
-    pub(super) fn overdue(&mut self, change: &OpenChange) {
-        for (address, sets) in change.left() {
-            let Some(asked) = self.asked.get_mut(&address) else { continue };
+    pub(super) fn overdue(&mut self, left: &LeftSets, change: ChangeKey) {
+        for (address, sets) in left {
+            let Some(asked) = self.asked.get_mut(address) else { continue };
             for set in sets {
-                asked.overdue(set, (change.at, change.id));
+                asked.overdue(set, change);
             }
         }
     }
@@ -136,22 +138,22 @@ impl KnownServers {
     }
 
     /// Records an answer. Returns the changes that it can show.
-    pub(super) fn answered(&mut self, answer: &Answered) -> Vec<Due> {
+    pub(super) fn answered(&mut self, answer: &Answered) -> Vec<ChangeKey> {
         self.faults.record(answer);
         let addresses = self.asked.values().filter(|asked| asked.is_asked()).count();
         let Some(asked) = self.asked.get_mut(&answer.server) else { return Vec::new() };
         let its_changes = asked.answered(answer, addresses);
-        let is_known = |server: &NameServer| server.addresses.contains(&answer.server);
-        if asked.is_idle() && !self.list.iter().any(is_known) {
+        let mut known = self.list.iter().flat_map(|server| &server.addresses);
+        if asked.is_idle() && !known.any(|address| *address == answer.server) {
             self.asked.remove(&answer.server);
         }
         its_changes
     }
 
     /// Records that an answer showed a change.
-    pub(super) fn shown(&mut self, answer: &Answered, due: Due) {
+    pub(super) fn shown(&mut self, answer: &Answered, change: ChangeKey) {
         if let Some(asked) = self.asked.get_mut(&answer.server) {
-            asked.remove(&answer.set, due);
+            asked.remove(&answer.set, change);
             asked.showed(answer.sent);
         }
     }

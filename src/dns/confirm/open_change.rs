@@ -8,9 +8,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::answer::Sighting;
+use super::asked_server::ChangeKey;
 use super::change::{ChangeId, ChangeKind, MadeChange, Proof};
 use super::effect::{ChangeEffect, EffectState, ServerEffect, ServerState};
-use super::known_servers::KnownServers;
+use super::known_servers::{KnownServers, LeftSets};
+use super::question::Answered;
 use crate::engine::ids::ServiceId;
 use crate::engine::plan::{Family, SetKey};
 
@@ -35,7 +37,7 @@ pub(super) struct OpenChange {
     /// Longest time in seconds for that, by the answers so far.
     negative_ttl: Option<u32>,
     /// The sets that each address of a name server does not show yet.
-    left: BTreeMap<SocketAddr, BTreeSet<Arc<SetKey>>>,
+    left: LeftSets,
     /// The time at which each address of a name server showed all sets.
     shown: BTreeMap<SocketAddr, Instant>,
     /// The time at which each address of a name server showed the last of the sets that it shows.
@@ -44,28 +46,13 @@ pub(super) struct OpenChange {
     pub(super) is_overdue: bool,
 }
 
-/// An answer of a name server.
-#[derive(Debug, Clone)]
-pub(crate) struct Answered {
-    /// The address that was asked.
-    pub(crate) server: SocketAddr,
-    /// The set that it was asked about.
-    pub(crate) set: SetKey,
-    /// The time of the question.
-    pub(crate) sent: Instant,
-    /// The time of the answer.
-    pub(crate) received: Instant,
-    /// The content of the answer.
-    pub(crate) sighting: Sighting,
-}
-
 impl OpenChange {
     /// Begins to wait for a change; `None` if none of its sets can prove it.
     pub(super) fn new(
         id: ChangeId,
         change: &MadeChange,
         [at, desired_since]: [Instant; 2],
-        servers: &KnownServers,
+        addresses: &BTreeSet<SocketAddr>,
     ) -> Option<Self> {
         let provable: Vec<&(SetKey, Proof)> =
             change.sets.iter().filter(|(_, proof)| proof.obstacle.is_none()).collect();
@@ -91,7 +78,7 @@ impl OpenChange {
             last_shown: BTreeMap::new(),
             is_overdue: false,
         };
-        open.follow(&servers.addresses());
+        open.follow(addresses);
         Some(open)
     }
 
@@ -126,9 +113,14 @@ impl OpenChange {
         true
     }
 
-    /// Iterates over the addresses of name servers that do not show all sets yet, each with those sets.
-    pub(super) fn left(&self) -> impl Iterator<Item = (SocketAddr, &BTreeSet<Arc<SetKey>>)> {
-        self.left.iter().map(|(address, sets)| (*address, sets))
+    /// Returns the time at which it was made, with its number.
+    pub(super) fn key(&self) -> ChangeKey {
+        (self.at, self.id)
+    }
+
+    /// Returns the sets that each address of a name server does not show yet.
+    pub(super) fn left(&self) -> &LeftSets {
+        &self.left
     }
 
     /// Records an answer to a question asked since the change. Returns whether the set is shown now and

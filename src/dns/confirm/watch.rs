@@ -2,7 +2,7 @@
 //! nothing is sent here.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,8 +11,9 @@ use super::answer::Sighting;
 use super::change::{ChangeId, MadeChanges, Obstacle, UndoneChanges};
 use super::effect::{ChangeEffect, EffectNews, NameServer};
 use super::known_servers::KnownServers;
-use super::open_change::{Answered, OpenChange};
-use super::waits::Waits;
+use super::open_change::OpenChange;
+use super::question::{Answered, NextQuestion};
+use super::wait_list::WaitList;
 use crate::engine::plan::SetKey;
 
 /// Maximum number of changes in the state that is reported.
@@ -21,21 +22,12 @@ const REPORTED: usize = 20;
 /// Shortest time between two reports of the state, which people look at.
 const STATE_GAP: Duration = Duration::from_millis(100);
 
-/// A question to ask now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NextQuestion {
-    /// The address to ask.
-    pub(crate) server: SocketAddr,
-    /// The set to ask about.
-    pub(crate) set: SetKey,
-}
-
 /// The waits of one zone.
 #[derive(Debug)]
 pub(crate) struct EffectWatch {
     timeout: Duration,
     servers: KnownServers,
-    waits: Waits,
+    waits: WaitList,
     /// The number of the next change.
     next_id: ChangeId,
     /// The last change that became visible.
@@ -60,7 +52,7 @@ impl EffectWatch {
         Self {
             timeout,
             servers: KnownServers::default(),
-            waits: Waits::default(),
+            waits: WaitList::default(),
             next_id: ChangeId::FIRST,
             last: None,
             touched: BTreeSet::new(),
@@ -96,7 +88,7 @@ impl EffectWatch {
         let addresses = self.servers.addresses();
         for change in self.waits.values_mut() {
             change.follow(&addresses);
-            self.servers.ask(change);
+            self.servers.ask(change.left(), change.key(), change.is_overdue);
         }
         self.touched.extend(self.waits.ids());
     }
@@ -109,7 +101,7 @@ impl EffectWatch {
 
     /// Waits for changes. Earlier waits for the same addresses in the same sets are given up.
     pub(crate) fn add(&mut self, made: &MadeChanges) -> Vec<EffectNews> {
-        let mut news = Vec::new();
+        let (mut news, addresses) = (Vec::new(), self.servers.addresses());
         for change in &made.changes {
             for (set, proof) in &change.sets {
                 let Some(obstacle) = proof.obstacle else { continue };
@@ -118,14 +110,14 @@ impl EffectWatch {
                 }
             }
             let times = [made.at, made.at.checked_sub(made.took).unwrap_or(made.at)];
-            let Some(new) = OpenChange::new(self.next_id, change, times, &self.servers) else {
+            let Some(new) = OpenChange::new(self.next_id, change, times, &addresses) else {
                 continue;
             };
             self.next_id = self.next_id.next();
             for earlier in self.waits.of(new.address) {
                 self.give_up(earlier, new.sets.iter().map(AsRef::as_ref));
             }
-            self.servers.ask(&new);
+            self.servers.ask(new.left(), new.key(), false);
             self.waits.add(new);
         }
         self.is_changed = true;
@@ -158,7 +150,7 @@ impl EffectWatch {
         let Some(change) = self.waits.get_mut(id) else { return };
         for set in sets {
             if change.give_up(set) {
-                self.servers.stop(set, (change.at, id));
+                self.servers.stop(set, change.key());
             }
         }
         if change.sets.is_empty() {
@@ -173,7 +165,7 @@ impl EffectWatch {
     fn end(&mut self, id: ChangeId) {
         let Some(change) = self.waits.remove(id) else { return };
         for set in &change.sets {
-            self.servers.stop(set, (change.at, id));
+            self.servers.stop(set, change.key());
         }
         if change.is_overdue {
             self.given_up.push(id);
@@ -195,11 +187,11 @@ impl EffectWatch {
 
     /// Records an answer. One to a question from before a change proves nothing about it.
     pub(crate) fn answered(&mut self, answer: &Answered) {
-        for (at, id) in self.servers.answered(answer) {
-            let Some(change) = self.waits.get_mut(id) else { continue };
+        for key in self.servers.answered(answer) {
+            let Some(change) = self.waits.get_mut(key.1) else { continue };
             if change.answered(answer) {
-                self.servers.shown(answer, (at, id));
-                self.touched.insert(id);
+                self.servers.shown(answer, key);
+                self.touched.insert(key.1);
             }
         }
         if matches!(answer.sighting, Sighting::Fault(_)) {
@@ -217,16 +209,16 @@ impl EffectWatch {
             let Some(change) = visible else { continue };
             let (effect, was_overdue) = (change.effect(&self.servers, now), change.is_overdue);
             self.last = Some(effect.clone());
-            // What is asked of servers that cannot be asked ends here as well.
+            // Servers without a route are still being asked.
             if let Some(change) = self.waits.remove(id) {
-                self.servers.stop_all(&change);
+                self.servers.stop_all(change.left(), change.key());
             }
             news.push(EffectNews::Visible { effect, was_overdue });
         }
         while let Some(id) = self.waits.next_overdue(now, self.timeout) {
             let Some(change) = self.waits.get(id) else { continue };
             news.push(EffectNews::NotVisible(change.effect(&self.servers, now)));
-            self.servers.overdue(change);
+            self.servers.overdue(change.left(), change.key());
         }
         self.is_changed |= !news.is_empty();
         news.extend(self.new_state(now));

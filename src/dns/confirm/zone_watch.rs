@@ -149,7 +149,7 @@ impl ZoneWatch {
         is_news.then_some(EffectNews::NoServers(why))
     }
 
-    /// Keeps the known addresses of servers whose names do not resolve now.
+    /// Keeps the known addresses of servers with names that do not resolve now.
     fn keep_addresses(&self, servers: &mut [NameServer]) {
         for server in servers.iter_mut().filter(|server| server.addresses.is_empty()) {
             let known = self.watch.servers().iter().find(|known| known.name == server.name);

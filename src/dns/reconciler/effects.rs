@@ -27,7 +27,7 @@ impl ToldChanges {
         }
     }
 
-    /// Returns the changes of which a listing shows the opposite, without those for which `is_pending`
+    /// Returns the changes that a listing shows the opposite of, without those for which `is_pending`
     /// returns true: an earlier write may not be listed yet.
     fn undone(
         &self,
@@ -121,8 +121,8 @@ mod tests {
                 let (set, address) = place(*last);
                 observed.sets.entry(set).or_default().insert(address);
             }
-            let is_pending = |at: &Placement| pending.map(place).as_ref() == Some(at);
-            assert_eq!(told.undone(&observed, is_pending), want, "{listed:?}");
+            let undone = told.undone(&observed, |at| pending.map(place).as_ref() == Some(at));
+            assert_eq!(undone, want, "{listed:?}");
         }
     }
 }

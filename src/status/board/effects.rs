@@ -10,8 +10,8 @@ use crate::status::model::EffectStatus;
 use crate::status::time::Time;
 
 impl Board {
-    /// Sets the state of the last change of a zone and of those that are not visible, of which there are
-    /// `hidden` in all.
+    /// Sets the state of the last change of a zone and of those that are not visible. There are `hidden`
+    /// of them in all.
     pub(crate) fn set_effects(&mut self, zone: ZoneId, effects: Vec<EffectStatus>, hidden: usize) {
         self.counters.set_not_visible(zone, u32::try_from(hidden).unwrap_or(u32::MAX));
         Arc::make_mut(&mut self.effects).insert(zone, effects);

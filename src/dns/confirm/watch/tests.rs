@@ -4,7 +4,7 @@ mod load;
 mod scenes;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::*;
 use crate::dns::confirm::answer::SeenSet;

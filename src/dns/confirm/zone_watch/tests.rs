@@ -1,4 +1,4 @@
-//! The search for the name servers of a zone: servers without an address, and what is kept of them.
+//! The search for the name servers of a zone: servers without an address, and the addresses that are kept.
 
 use super::*;
 use crate::dns::clock::now;
@@ -17,7 +17,7 @@ fn server(nth: u8) -> NameServer {
     NameServer { name: format!("ns{nth}"), addresses, trouble: None }
 }
 
-/// Returns a server whose name did not resolve.
+/// Returns a server with a name that did not resolve.
 fn without_address(nth: u8) -> NameServer {
     NameServer { addresses: vec![], trouble: Some("no address: try again".into()), ..server(nth) }
 }

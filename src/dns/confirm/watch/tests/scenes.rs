@@ -68,13 +68,15 @@ fn no_route() -> Sighting {
     Sighting::Fault("no connection: Network is unreachable".into())
 }
 
+/// The second server has no route, and the first one shows an empty set.
+fn only_first(question: &NextQuestion, _: Duration) -> Sighting {
+    if question.server == server(2) { no_route() } else { holds(&[]) }
+}
+
 #[test]
 fn a_server_without_a_route_for_a_while_is_left_out_if_another_one_answers() {
     let mut scene = Scene::new(&[1, 2]);
     scene.change(Withdrawn, 10, &["www"]);
-    let only_first = |question: &NextQuestion, _| {
-        if question.server == server(2) { no_route() } else { holds(&[]) }
-    };
     scene.run(9.0, only_first);
     assert_eq!(scene.news, [], "it may have a route again soon");
     let waiting = states(&mut scene.watch, scene.now);
@@ -108,9 +110,6 @@ fn a_route_that_comes_and_goes_excuses_no_server() {
 fn a_fault_excuses_a_server_for_no_later_change() {
     let mut scene = Scene::new(&[1, 2]);
     scene.change(Withdrawn, 10, &["www"]);
-    let only_first = |question: &NextQuestion, _| {
-        if question.server == server(2) { no_route() } else { holds(&[]) }
-    };
     scene.run(60.0, only_first);
     assert_eq!(scene.words(), ["visible: 203.0.113.10 at www after 5ms"]);
     scene.change(Withdrawn, 11, &["www"]);
@@ -133,9 +132,9 @@ fn a_later_change_of_the_same_address_ends_the_earlier_wait() {
         .run(5.0, |question, _| if question.set == set("www") { holds(&[10]) } else { holds(&[]) });
     let words = scene.words();
     assert_eq!(words.len(), 2, "{words:?}");
-    let find = |start: &str| words.iter().any(|words| words.starts_with(start));
-    assert!(find("visible: 203.0.113.10 at api after 5."), "{words:?}");
-    assert!(find("visible: 203.0.113.10 at www after"), "{words:?}");
+    for start in ["visible: 203.0.113.10 at api after 5.", "visible: 203.0.113.10 at www after"] {
+        assert!(words.iter().any(|words| words.starts_with(start)), "{words:?}");
+    }
 
     let mut scene = Scene::new(&[1]);
     scene.change(Withdrawn, 10, &["www"]);
@@ -156,15 +155,15 @@ fn a_change_that_another_one_undid_is_not_waited_for() {
     scene.change(Withdrawn, 11, &["www"]);
     scene.run(121.0, |_, _| holds(&[10, 11]));
     assert_eq!(scene.news.len(), 2, "{:?}", scene.news);
-    let place = |last| ((set("www"), ip(last)), false);
+    let [first, second] = [10, 11].map(|last| ((set("www"), ip(last)), false));
     let listed = scene.now;
-    scene.watch.undone(&UndoneChanges { listed, places: vec![place(10)] });
+    scene.watch.undone(&UndoneChanges { listed, places: vec![first] });
     let state = scene.watch.state(scene.now);
     assert_eq!(state.iter().map(|it| it.address).collect::<Vec<_>>(), [ip(11)]);
     // A listing from before a change, and one about the other state, say nothing.
     scene.run(1.0, |_, _| holds(&[10, 11]));
     scene.change(Withdrawn, 11, &["www"]);
-    scene.watch.undone(&UndoneChanges { listed, places: vec![place(11)] });
+    scene.watch.undone(&UndoneChanges { listed, places: vec![second] });
     assert!(scene.watch.is_waiting());
     let place = ((set("www"), ip(11)), true);
     scene.watch.undone(&UndoneChanges { listed: scene.now, places: vec![place] });
@@ -176,7 +175,7 @@ fn a_change_that_another_one_undid_is_not_waited_for() {
     assert_eq!(scene.words()[2..], ["given up", "given up"]);
 }
 
-/// The lag of what is left is that of the last answer that showed it.
+/// The lag of the sets that are left is that of the last answer that showed them.
 #[test]
 fn a_change_that_is_partly_superseded_reports_no_invented_lag() {
     let mut scene = Scene::new(&[1]);
@@ -284,7 +283,7 @@ fn a_server_without_an_address_is_waited_for() {
     assert!(scene.words()[1].starts_with("visible at last: "), "{:?}", scene.news);
 }
 
-/// A reload names other servers when all is done: what was seen stays seen.
+/// A reload names other servers when all is done: the change was seen and stays so.
 #[test]
 fn a_visible_change_stays_so_when_other_servers_are_asked() {
     let mut scene = Scene::new(&[1]);

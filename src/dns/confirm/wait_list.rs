@@ -12,21 +12,21 @@ use super::open_change::OpenChange;
 
 /// The changes that are waited for.
 #[derive(Debug, Default)]
-pub(super) struct Waits {
+pub(super) struct WaitList {
     changes: BTreeMap<ChangeId, OpenChange>,
     by_address: BTreeMap<IpAddr, BTreeSet<ChangeId>>,
-    /// Those whose timeout is not over, the oldest first.
+    /// Those within the timeout, the oldest first.
     in_time: BTreeSet<(Instant, ChangeId)>,
-    /// Those whose timeout is over, the newest first.
+    /// Those past the timeout, the newest first.
     overdue: BTreeSet<(Reverse<Instant>, ChangeId)>,
 }
 
-impl Waits {
+impl WaitList {
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 
-    /// Returns the number of changes whose timeout is over.
+    /// Returns the number of changes past the timeout.
     pub(super) fn overdue(&self) -> usize {
         self.overdue.len()
     }
