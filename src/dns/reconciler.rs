@@ -253,6 +253,7 @@ impl Reconciler {
     async fn list_without_order(&mut self) -> Result<(), Interruption> {
         match self.list().await {
             Err(Interruption::Failed(error)) => {
+                self.confirmations.clear();
                 let problem = self.retry.failed_in_advance(&error);
                 self.report(DnsReport::Failing(problem)).await
             }

@@ -23,6 +23,8 @@ pub enum DnsReport {
         created: Vec<(SetKey, IpAddr)>,
         /// Time from when the change was first desired to the provider's confirmation.
         took: Duration,
+        /// Whether the rest of the change is still to be made, or failed.
+        is_part: bool,
     },
     /// The record sets match an order, except for the addresses that the floor holds back.
     Confirmed {

@@ -52,8 +52,10 @@ impl Engine {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match report {
             DnsReport::Listed(observed) => self.listed(id, observed),
-            DnsReport::Applied { withdrawn, restored, created, took } => {
-                self.provider_recovered(id);
+            DnsReport::Applied { withdrawn, restored, created, took, is_part } => {
+                if !is_part {
+                    self.provider_recovered(id);
+                }
                 self.applied(id, AppliedRecords { withdrawn, restored, created }, took);
             }
             DnsReport::FailingSets(failing) => {

@@ -47,7 +47,12 @@ impl ToldChanges {
 
 impl Reconciler {
     /// Reports changes that came into force, if there are any.
-    pub(super) async fn report_applied(&mut self, applied: Applied) -> Result<(), Interruption> {
+    /// `is_part` tells that the rest of the write is not done yet, or failed.
+    pub(super) async fn report_applied(
+        &mut self,
+        applied: Applied,
+        is_part: bool,
+    ) -> Result<(), Interruption> {
         let Some(since) = applied.since else { return Ok(()) };
         let took = since.elapsed();
         // First of all: a report to a busy loop may have to wait.
@@ -55,7 +60,7 @@ impl Reconciler {
         self.told.record(&made);
         self.effects.send(made);
         let Applied { withdrawn, restored, created, .. } = applied;
-        self.report(DnsReport::Applied { withdrawn, restored, created, took }).await
+        self.report(DnsReport::Applied { withdrawn, restored, created, took, is_part }).await
     }
 
     /// Tells the confirmer of changes that a listing shows to be undone. If there is no room, the next

@@ -32,7 +32,8 @@ impl Reconciler {
                 self.listing.discard();
                 return Ok(GroupsResult::Outdated);
             }
-            let (done, rest) = self.write(&group, listing, &changes).await?;
+            let has_more = !groups.is_empty();
+            let (done, rest) = self.write(&group, listing, &changes, has_more).await?;
             match rest {
                 Ok(()) => self.has_conflicted = false,
                 // The next pass checks whether the order was replaced.

@@ -116,7 +116,7 @@ impl Reconciler {
         let uncertain = &self.uncertain;
         self.memory.found(listing, |entry| uncertain.contains(entry)).await;
         let applied = self.pending.verify(&listing.observed());
-        self.report_applied(applied).await
+        self.report_applied(applied, false).await
     }
 
     /// Reports of each service that the zone is as it desires, unless that was reported already.
@@ -275,7 +275,7 @@ impl Reconciler {
             log_repair(&create);
             let plan = Plan { create, ..Plan::default() };
             let changes = self.remember_changes(&plan, &listing).await;
-            let _ = self.write(&plan, &listing, &changes).await;
+            let _ = self.write(&plan, &listing, &changes, false).await;
         }
     }
 }

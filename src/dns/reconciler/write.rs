@@ -25,12 +25,14 @@ pub(super) struct WriteContext {
     first_at_name: BTreeSet<Placement>,
     /// How name servers can prove each change.
     proofs: BTreeMap<Placement, Proof>,
+    /// Whether there is more to write, or a part failed.
+    is_part: bool,
 }
 
 impl WriteContext {
     /// Returns the context of a write without requests: others made its changes.
     pub(super) fn at(began: Instant) -> Self {
-        Self { began, first_at_name: BTreeSet::new(), proofs: BTreeMap::new() }
+        Self { began, first_at_name: BTreeSet::new(), proofs: BTreeMap::new(), is_part: true }
     }
 }
 
@@ -46,13 +48,14 @@ impl Reconciler {
         changes
     }
 
-    /// Writes the changes of `plan`. Returns the confirmed part of a write that broke off, and the
-    /// result of the rest.
+    /// Writes the changes of `plan`, after which `has_more` tells of others. Returns the confirmed part of
+    /// a write that broke off, and the result of the rest.
     pub(super) async fn write(
         &mut self,
         plan: &Plan,
         listing: &Listing,
         changes: &RecordChanges,
+        has_more: bool,
     ) -> Result<(Plan, Result<(), ProviderError>), Interruption> {
         self.pending.record_locations(&listing.observed());
         let began = now();
@@ -82,6 +85,7 @@ impl Reconciler {
             began,
             first_at_name: self.first_at_name(changes, listing),
             proofs: proofs(changes, listing),
+            is_part: has_more || rest.is_err(),
         };
         if let Some(done) = &done {
             self.record_write(done, true, &context).await?;
@@ -143,7 +147,7 @@ impl Reconciler {
             };
             self.pending.record(place, write, &mut applied);
         }
-        self.report_applied(applied).await
+        self.report_applied(applied, context.is_part).await
     }
 
     /// Returns the time since which the change of a place has been desired.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::world::*;
-use crate::engine::event::{DnsReport, Event, Fact};
+use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, Event, Fact};
 use crate::engine::ids::ZoneId;
 use crate::engine::moment::Moment;
 use crate::engine::plan::{Desired, Family, SetKey};
@@ -200,6 +200,28 @@ fn a_provider_that_fails_and_recovers_is_reported_once_each() {
     world.run_until(ms(20_000));
     let story = world.story();
     assert_eq!(story.iter().filter(|line| *line == "failing over").count(), 1, "{story:?}");
+}
+
+/// A change is made in parts, and the rest of it is refused again and again.
+#[test]
+fn a_part_of_a_change_is_no_recovery_of_the_provider() {
+    let mut world = World::new(settings(&[1, 2]));
+    world.run_until(ms(6000));
+    let problem = DnsProblem {
+        kind: DnsProblemKind::Refused,
+        what: "refused".into(),
+        retry_in: Some(ms(1000)),
+    };
+    for (is_part, recoveries) in [(true, 0), (false, 1)] {
+        world.send(Event::Dns(ZoneId::DEFAULT, DnsReport::Failing(problem.clone())));
+        let (withdrawn, restored, created) = (vec![], vec![], vec![]);
+        let took = ms(1);
+        let applied = DnsReport::Applied { withdrawn, restored, created, took, is_part };
+        world.send(Event::Dns(ZoneId::DEFAULT, applied));
+        let story = world.story();
+        let found = story.iter().filter(|line| *line == "failing over").count();
+        assert_eq!(found, recoveries, "{story:?}");
+    }
 }
 
 #[test]

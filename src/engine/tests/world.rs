@@ -290,7 +290,13 @@ impl World {
                 took,
                 Event::Dns(
                     ZoneId::DEFAULT,
-                    DnsReport::Applied { withdrawn, restored, created: vec![], took },
+                    DnsReport::Applied {
+                        withdrawn,
+                        restored,
+                        created: vec![],
+                        took,
+                        is_part: false,
+                    },
                 ),
             );
         }

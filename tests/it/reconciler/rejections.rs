@@ -192,3 +192,28 @@ async fn a_change_that_cloudflare_reports_as_made_is_no_problem_of_its_name() {
         assert_eq!(fake.zone(|zone| zone.contents("A", WWW)), ["192.0.2.11"]);
     }
 }
+
+/// One name is denied alone, as far as the whole zone: the part that is done says nothing of the rest.
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_done_before_a_refusal_is_reported_as_a_part() {
+    let remote = Remote::new(&[WWW, API], &[10, 11]);
+    remote.zone.bar(set_of(API, ip(10)), None);
+    remote.zone.name_culprits();
+    // The whole change is refused; then the name is rejected with the others, and refused alone.
+    remote.writes([Outcome::Refused, Outcome::Works, Outcome::Works, Outcome::Refused]);
+    let mut harness = Harness::at(remote.clone(), &[WWW, API]);
+    harness.order("-10", 1);
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        match harness.report().await {
+            DnsReport::Applied { is_part, .. } => seen.push(if is_part { "part" } else { "all" }),
+            DnsReport::Failing(_) => seen.push("refused"),
+            _ => {}
+        }
+    }
+    assert_eq!(seen, ["refused", "part", "refused"]);
+    assert_eq!(remote.holds().await, ["10@api", "11@api", "11@www"]);
+    remote.zone.unbar();
+    harness.reports_until_confirmed().await;
+    assert_eq!(remote.holds().await, ["11@api", "11@www"]);
+}

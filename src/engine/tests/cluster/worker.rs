@@ -260,8 +260,13 @@ impl Worker {
         match fate {
             Fate::Done => {
                 let (withdrawn, restored) = (plan.delete, plan.create);
-                let report =
-                    DnsReport::Applied { withdrawn, restored, created: vec![], took: ms(1) };
+                let report = DnsReport::Applied {
+                    withdrawn,
+                    restored,
+                    created: vec![],
+                    took: ms(1),
+                    is_part: false,
+                };
                 out.push(Doing::Report(report));
             }
             Fate::Changed => {}

@@ -34,7 +34,8 @@ fn record(name: &str, address: IpAddr) -> (SetKey, IpAddr) {
 fn withdrawn(site: &mut Site, record: (SetKey, IpAddr)) -> Vec<(ZoneId, ServiceId)> {
     site.ledger.clear();
     let (withdrawn, took) = (vec![record], ms(30));
-    let applied = DnsReport::Applied { withdrawn, restored: vec![], created: vec![], took };
+    let applied =
+        DnsReport::Applied { withdrawn, restored: vec![], created: vec![], took, is_part: false };
     site.reports(1.into(), vec![applied]);
     let mut changed = Vec::new();
     for (_, fact) in &site.ledger.facts {

@@ -58,7 +58,13 @@ impl FakeZone {
         let mut reports = vec![DnsReport::Listed(self.records.clone())];
         if !plan.is_empty() {
             let (withdrawn, restored, took) = (plan.delete, plan.create, ms(30));
-            reports.push(DnsReport::Applied { withdrawn, restored, created: vec![], took });
+            reports.push(DnsReport::Applied {
+                withdrawn,
+                restored,
+                created: vec![],
+                took,
+                is_part: false,
+            });
         }
         let mut held: BTreeMap<IpAddr, Vec<String>> = BTreeMap::new();
         for (key, address) in plan.held {
