@@ -7,6 +7,7 @@
 
 mod faults;
 mod reloads;
+mod resolvers;
 mod visible;
 
 use std::io::{Read as _, Write as _};

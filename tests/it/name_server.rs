@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA};
+use hickory_proto::rr::rdata::{A, AAAA, NS};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 /// Long enough for a question on a busy machine.
@@ -48,6 +48,8 @@ pub(crate) struct Asked {
 #[derive(Debug)]
 struct State {
     addresses: BTreeSet<IpAddr>,
+    /// The name of the only name server of every zone.
+    server: Option<Name>,
     manner: Manner,
     asked: Vec<Asked>,
 }
@@ -69,9 +71,19 @@ impl NameServer {
                 break (socket, listener);
             }
         };
+        Self::at(socket, listener, addresses, manner)
+    }
+
+    /// As [`Self::start`], with these sockets, in their namespace.
+    pub(crate) fn at(
+        socket: UdpSocket,
+        listener: TcpListener,
+        addresses: &[IpAddr],
+        manner: Manner,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let addresses = addresses.iter().copied().collect();
-        let state = State { addresses, manner, asked: Vec::new() };
+        let state = State { addresses, server: None, manner, asked: Vec::new() };
         let server = Self { address, state: Arc::new((Mutex::new(state), Condvar::new())) };
         let by_udp = server.clone();
         std::thread::spawn(move || {
@@ -127,6 +139,10 @@ impl NameServer {
             };
             records.push(Record::from_rdata(question.name().clone(), 60, data));
         }
+        if let (Some(server), RecordType::NS) = (&state.server, question.query_type()) {
+            let data = RData::NS(NS(server.clone()));
+            records.push(Record::from_rdata(question.name().clone(), 60, data));
+        }
         answer.queries = vec![question];
         match state.manner {
             Manner::Silent => return vec![],
@@ -155,6 +171,11 @@ impl NameServer {
     /// Holds these addresses at every name from now on.
     pub(crate) fn hold(&self, addresses: &[IpAddr]) {
         self.state.0.lock().unwrap().addresses = addresses.iter().copied().collect();
+    }
+
+    /// Names this name server as the only one of every zone.
+    pub(crate) fn name(&self, server: &str) {
+        self.state.0.lock().unwrap().server = Some(Name::from_ascii(server).unwrap());
     }
 
     /// Answers in another way from now on.

@@ -34,6 +34,12 @@ async fn a_wait_goes_on_over_a_reload_and_ends_when_it_is_turned_off() {
     assert_eq!(agent.lines_with(&["change is"]).len(), 2, "nothing is left of the wait before");
 }
 
+/// The failures in the status.
+fn failing(agent: &Agent) -> String {
+    let status: Value = serde_json::from_str(&get(agent, "/status")).unwrap();
+    status["failing"].to_string()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn name_servers_that_cannot_be_found_are_reported_once_and_the_change_after_the_timeout() {
     let mut harness = Harness::new(&[]).await;
@@ -56,6 +62,18 @@ async fn name_servers_that_cannot_be_found_are_reported_once_and_the_change_afte
     agent.reload(&harness.config(&found));
     agent.wait_for_words(&["found the name servers of the zone"]);
     agent.wait_for_words(&["change is visible: out at"]);
+
+    // Turned off, it fails no longer.
+    agent.reload(&harness.config(keys));
+    agent.nth(2, &words);
+    let work = "find the name servers";
+    while !failing(&agent).contains(work) {
+        std::thread::yield_now();
+    }
+    agent.reload(&harness.config("confirm = false\n"));
+    while failing(&agent).contains(work) {
+        std::thread::yield_now();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

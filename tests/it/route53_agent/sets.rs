@@ -4,6 +4,7 @@ use aws_sdk_route53::types::ResourceRecordSet;
 
 use super::{FOREIGN, Harness, sorted};
 use crate::moto::set;
+use crate::name_server::{Manner, NameServer};
 use crate::proxy::Spoil;
 use crate::route53::follow::asks_about_a_change;
 use crate::route53::response;
@@ -114,4 +115,32 @@ async fn a_name_without_a_set_gets_its_own_and_its_neighbours_are_left_alone() {
         agent.nth(1, &["restored"]);
         assert_eq!(harness.served().await.len(), others.len() + 1);
     }
+}
+
+/// A simple set is followed at the name servers. A weighted one cannot be: that is said once for each set,
+/// and they are not asked about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_simple_set_is_proven_and_a_weighted_one_is_said_once_to_be_unprovable() {
+    let Some(mut harness) = Harness::new().await else { return };
+    harness.zone.put(two_names(&harness)).await;
+    let server = NameServer::start(&harness.targets, Manner::Well);
+    let keys = format!("confirm = true\nconfirm_servers = [\"{}\"]\n", server.text());
+    let config = harness.config("", &["www", "api"]) + &keys;
+    let mut agent = harness.confirmed(&config);
+    let unproven = ["name servers are not asked about this record set", "weighted"];
+    let target = harness.target(0);
+    for nth in 1..=2 {
+        harness.close(0);
+        agent.nth(nth, &["withdrew", &target]);
+        server.hold(&harness.targets[1..]);
+        let line = agent.nth(nth, &["change is visible: out at Route 53", &target]);
+        assert!(line.has(&["names=\"api.example.com\"", "gone from the only"]), "{}", line.text);
+        harness.open(0);
+        agent.nth(nth, &["restored", &target]);
+        server.hold(&harness.targets);
+        agent.nth(nth, &["change is visible: back at Route 53", &target]);
+    }
+    assert_eq!(agent.lines_with(&unproven).len(), 1);
+    let asked = server.asked();
+    assert!(asked.iter().all(|it| it.name == "api.example.com."), "{asked:?}");
 }
