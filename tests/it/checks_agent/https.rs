@@ -108,9 +108,14 @@ fn config(authority: &Authority, nginx: &Nginx, proxy: (&[IpAddr], u16), webhook
 
 /// Waits until a target of a service goes for this reason.
 fn goes(agent: &mut Agent, service: &str, address: IpAddr, reason: &str) {
+    goes_for_one_of(agent, service, address, &[reason]);
+}
+
+/// Waits until a target of a service goes for one of these reasons.
+fn goes_for_one_of(agent: &mut Agent, service: &str, address: IpAddr, reasons: &[&str]) {
     let (service, target) = (format!("service={service} "), format!("target={address} "));
     let down = agent.nth(1, &["target down", &service, &target]);
-    assert!(down.has(&[reason]), "{down:?}");
+    assert!(reasons.iter().any(|reason| down.has(&[reason])), "{down:?}");
     agent.nth(1, &["would withdraw", &service, &target]);
 }
 
@@ -178,7 +183,8 @@ fn a_server_that_stands_still_takes_its_addresses_out_and_they_come_back(
 ) {
     server.signal(Signal::STOP);
     for address in at {
-        goes(agent, "good", *address, "TLS");
+        // A busy machine may report how far a request came after the probe has been given up.
+        goes_for_one_of(agent, "good", *address, &["TLS", "no answer within the timeout"]);
     }
     server.signal(Signal::CONT);
     for address in at {
