@@ -14,7 +14,7 @@ use crate::Scope;
 use crate::agent::{Agent, PATIENT, Setup, Within};
 use crate::fake_cloudflare::TOKEN;
 use crate::kit::capture::Capture;
-use crate::kit::provider::Provider;
+use crate::kit::provider::{Cloudflare, Provider};
 use crate::kit::{configuration, table};
 use crate::lab::{self, Lab, Place};
 use story::Witness;
@@ -134,16 +134,20 @@ pub(crate) fn in_words(name: String, stories: &[Story]) -> Vec<String> {
 pub(crate) struct Watcher {
     address: IpAddr,
     agent: Agent,
-    provider: Provider,
+    provider: Box<dyn Provider>,
     /// The providers of other zones.
-    _others: Vec<Provider>,
+    others: Vec<Cloudflare>,
 }
 
 impl Watcher {
-    /// The first provider is the one that is looked at.
-    pub(crate) fn new(address: IpAddr, agent: Agent, mut providers: Vec<Provider>) -> Self {
-        let provider = providers.remove(0);
-        Self { address, agent, provider, _others: providers }
+    pub(crate) fn new(address: IpAddr, agent: Agent, provider: Box<dyn Provider>) -> Self {
+        Self { address, agent, provider, others: Vec::new() }
+    }
+
+    /// Keeps the provider of another zone, so that it goes on.
+    pub(crate) fn keeping(mut self, other: Cloudflare) -> Self {
+        self.others.push(other);
+        self
     }
 }
 
@@ -183,9 +187,10 @@ pub(crate) fn measure(
         std::thread::sleep(Duration::from_millis(200));
         let seen = capture.stop();
         let tell = |watcher: &mut Watcher| {
-            let log = watcher.provider.fake.log();
+            let requests = watcher.provider.requests();
             let down = watcher.agent.lines_with(&["target down"]);
-            Witness { cut, seen: &seen, log: &log, down: &down }.tell(watcher.address, doomed)
+            Witness { cut, seen: &seen, requests: &requests, down: &down }
+                .tell(watcher.address, doomed)
         };
         stories.extend(watchers.iter_mut().map(tell));
         lab.add(doomed);
@@ -210,20 +215,20 @@ pub(crate) fn watched(
     addresses: &[IpAddr],
     (names, top): (&[String], &str),
 ) -> Watcher {
-    let provider = Provider::start(lab.agent(index), names, addresses);
+    let provider = Cloudflare::start(lab.agent(index), names, addresses);
     let config = configuration::toml(addresses, names, &provider.url(), top);
     let agent = Setup::new(&config, Within::Lab(lab.agent(index)))
         .args(["--no-dry-run", "monitor"])
         .env("CF_API_TOKEN", TOKEN)
         .start();
-    Watcher::new(lab::link_v4(Place::Agent(index)), agent, vec![provider])
+    Watcher::new(lab::link_v4(Place::Agent(index)), agent, Box::new(provider))
 }
 
 /// Waits until every provider holds so many records.
 fn wait_until_held(watchers: &[Watcher], records: usize) {
     let deadline = Instant::now() + PATIENT;
     for watcher in watchers {
-        while watcher.provider.fake.zone(|zone| zone.records.len()) != records {
+        while watcher.provider.held() != records {
             assert!(Instant::now() < deadline, "{}: the records stay", watcher.address);
             std::thread::sleep(Duration::from_millis(20));
         }

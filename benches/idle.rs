@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::Scope;
 use crate::agent::{PATIENT, Setup, Within};
 use crate::fake_cloudflare::TOKEN;
-use crate::kit::provider::Provider;
+use crate::kit::provider::Cloudflare;
 use crate::kit::{configuration, process, table};
 use crate::lab::{self, Lab, Place};
 
@@ -18,7 +18,7 @@ pub(crate) fn run(scope: Scope) {
     let targets: Vec<_> = (1..=TARGETS).map(lab::v4).collect();
     lab.add(&targets);
     let names = configuration::names(1);
-    let provider = Provider::start(lab.agent(0), &names, &targets);
+    let provider = Cloudflare::start(lab.agent(0), &names, &targets);
     let guards = format!("canaries = [\"{}\"]\nmin_in_service = 1", lab::link_v4(Place::World));
     let config = configuration::toml(&targets, &names, &provider.url(), &guards);
     let mut agent = Setup::new(&config, Within::Lab(lab.agent(0)))

@@ -14,7 +14,7 @@
 //! load average in each heading.
 //!
 //! Needs the tools of the lab (`unshare`, `nsenter`, `ip`); for checks `nginx` and Debian's
-//! monitoring-plugins-basic; and, to compare with, `fping`.
+//! monitoring-plugins-basic; for providers `named`; and, to compare with, `fping`.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::print_stderr, reason = "what cannot be measured is said loudly")]
@@ -25,6 +25,7 @@ mod failover;
 mod huge;
 mod idle;
 mod kit;
+mod providers;
 mod scale;
 mod services;
 mod tcp;
@@ -59,12 +60,13 @@ use kit::privilege;
 type Bench = (&'static str, fn(Scope));
 
 /// All that run unless some are named, in this order.
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     ("idle", idle::run),
     ("scale", scale::run),
     ("tcp", tcp::run),
     ("failover", failover::run),
     ("checks", checks::run),
+    ("providers", providers::run),
     ("votes", votes::run),
     ("services", services::run),
     ("zones", zones::run),

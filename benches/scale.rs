@@ -14,7 +14,7 @@ use crate::agent::{PATIENT, Setup, Within};
 use crate::fake_cloudflare::TOKEN;
 use crate::kit::capture::{Capture, Seen};
 use crate::kit::process::{self, Use};
-use crate::kit::provider::Provider;
+use crate::kit::provider::Cloudflare;
 use crate::kit::{configuration, table};
 use crate::lab::{self, Lab, Place};
 
@@ -150,7 +150,7 @@ fn in_words(row: &Row, ours: &[Row]) -> Vec<String> {
 
 fn goavail(lab: &Lab, targets: &[IpAddr], burst: usize, scope: Scope) -> Row {
     let names = configuration::names(1);
-    let provider = Provider::start(lab.agent(0), &names, targets);
+    let provider = Cloudflare::start(lab.agent(0), &names, targets);
     let canary = lab::link_v4(Place::World);
     let more = format!("canaries = [\"{canary}\"]\nmin_in_service = 1\nburst = {burst}");
     let config = configuration::toml(targets, &names, &provider.url(), &more);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Scope;
 use crate::agent::{PATIENT, Setup, Within};
 use crate::fake_cloudflare::TOKEN;
-use crate::kit::provider::Provider;
+use crate::kit::provider::Cloudflare;
 use crate::kit::{configuration, process, table};
 use crate::lab::{self, Lab, Place};
 
@@ -23,7 +23,7 @@ pub(crate) fn run(scope: Scope) {
     lab.add(&targets);
     accept(&lab);
     let names = configuration::names(1);
-    let provider = Provider::start(lab.agent(0), &names, &targets);
+    let provider = Cloudflare::start(lab.agent(0), &names, &targets);
     let guards = format!(
         "port = {PORT}\ncanaries = [\"{}\"]\nmin_in_service = 1",
         lab::link_v4(Place::World)

@@ -12,7 +12,7 @@ use crate::agent::{Setup, Within};
 use crate::failover::{self, Shape, Story, Watcher};
 use crate::fake_cloudflare::{Entry, Fault, TOKEN};
 use crate::kit::configuration::{PACE, Pace, ZONE};
-use crate::kit::provider::Provider;
+use crate::kit::provider::Cloudflare;
 use crate::kit::table;
 use crate::lab::{self, Lab, Place};
 
@@ -94,7 +94,7 @@ fn watch(
     addresses: &[IpAddr],
     names: &[String],
 ) -> Watcher {
-    let [provider, other] = [(); 2].map(|()| Provider::start(lab.agent(index), names, addresses));
+    let [provider, other] = [(); 2].map(|()| Cloudflare::start(lab.agent(index), names, addresses));
     if let Some(fault) = trouble.fault() {
         other.fake.script(usize::MAX, |_: &Entry| true, fault);
     }
@@ -123,5 +123,5 @@ fn watch(
         .args(["--no-dry-run", "monitor"])
         .env("CF_API_TOKEN", TOKEN)
         .start();
-    Watcher::new(lab::link_v4(Place::Agent(index)), agent, vec![provider, other])
+    Watcher::new(lab::link_v4(Place::Agent(index)), agent, Box::new(provider)).keeping(other)
 }

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::agent::Line;
-use crate::fake_cloudflare::Entry;
 use crate::kit::capture::Seen;
 use crate::kit::configuration::PACE;
+use crate::kit::provider::Request;
 use crate::lab::CutOff;
 
 /// All times count from the last reply that the address which was given up first can have sent.
@@ -36,7 +36,7 @@ pub(super) struct Witness<'a> {
     /// Every request and reply in the world.
     pub(super) seen: &'a [Seen],
     /// The requests of one agent to its provider.
-    pub(super) log: &'a [Entry],
+    pub(super) requests: &'a [Request],
     /// Its lines about flips.
     pub(super) down: &'a [Line],
 }
@@ -54,17 +54,17 @@ impl Witness<'_> {
             .expect("it flipped");
         assert!(doomed.contains(&first), "{first} is alive");
         let last = self.last_reply(agent, first);
-        let asked = |entry: &&Entry| since_cut(entry.arrived).is_some();
-        let (writes, reads): (Vec<_>, Vec<_>) =
-            self.log.iter().filter(asked).partition(|entry| entry.writes());
+        let asked = |request: &&Request| since_cut(request.arrived).is_some();
+        let (writes, reads): (Vec<&Request>, Vec<_>) =
+            self.requests.iter().filter(asked).partition(|request| request.writes);
         let write = writes.first().expect("it wrote");
         // Times from just before the cut count from the last reply instead.
         let from_last = |at: Instant| {
             since_cut(at).unwrap_or_default().saturating_sub(last.saturating_sub(self.began()))
         };
-        let answered = |entry: &Entry| entry.answered.map_or(entry.arrived, |(at, _)| at);
+        let answered = |request: &Request| request.answered.unwrap_or(request.arrived);
         let flip = flip.saturating_sub(last);
-        let ahead = reads.iter().filter(|entry| from_last(entry.arrived) < flip).count();
+        let ahead = reads.iter().filter(|read| from_last(read.arrived) < flip).count();
         Story {
             floor: self.floor(agent, first, last),
             flip,
@@ -72,11 +72,11 @@ impl Witness<'_> {
             answered: from_last(answered(write)),
             all_out: writes
                 .iter()
-                .map(|entry| from_last(answered(entry)))
+                .map(|request| from_last(answered(request)))
                 .max()
                 .unwrap_or_default(),
             ahead,
-            verdict: reads.iter().filter(|entry| entry.arrived < write.arrived).count() - ahead + 1,
+            verdict: reads.iter().filter(|read| read.arrived < write.arrived).count() - ahead + 1,
             writes: writes.len(),
         }
     }
