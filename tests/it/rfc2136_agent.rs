@@ -1,10 +1,18 @@
 //! The whole agent against a real BIND: the real binary, `--type tcp` on loopback, and a key file in
 //! BIND's syntax. These are the observations of an operator.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
+
+mod capture;
+
 use std::net::IpAddr;
 
+use hickory_proto::op::OpCode;
+
+use self::capture::Capture;
 use crate::agent::{Agent, Ended, PATIENT, Setup, Within};
 use crate::contract::address_entry;
+use crate::lab::{self, Namespace};
 use crate::rfc2136::client::{added, transfer, update};
 use crate::rfc2136::servers::{Options, SECRET, Server, Software};
 use crate::tcp_services::{TcpService, loopback_addresses};
@@ -157,4 +165,37 @@ fn a_wrong_key_ends_the_start_with_one_clear_line() {
         "{stderr}"
     );
     assert!(stderr.contains("BADSIG") && !stderr.contains(wrong), "{stderr}");
+}
+
+/// The packets themselves, and not the messages that a server received: in a namespace with nothing but
+/// the agent, its name server and its targets.
+#[test]
+fn nothing_unsigned_leaves() {
+    lab::run(|| {
+        let place = Namespace::new("agent and BIND");
+        place.entering()();
+        let Some(mut harness) = Harness::new() else { return };
+        let capture = Capture::start();
+        let config = harness.config(&["www"]);
+        let mut agent = start(&config);
+        let [dead, alive] = harness.texts();
+        harness.tcp_services[0] = None;
+        agent.nth(1, &["withdrew", &dead]);
+        harness.tcp_services[0] = Some(TcpService::open((harness.targets[0], harness.port).into()));
+        agent.nth(1, &["restored", &dead]);
+        agent.reload(&harness.config(&["www", "api"]));
+        harness.tcp_services[1] = None;
+        agent.nth(1, &["withdrew", &alive]);
+        for command in ["plan", "check"] {
+            let arguments = ["-t", "tcp", "--dns-provider", "rfc2136", command];
+            let (_, text) = agent.command(Within::Here, &arguments);
+            assert!(text.contains("example.com"), "{text}");
+        }
+        let messages = capture.messages_to(harness.server.address);
+        let of_kind = |kind| messages.iter().filter(|it| it.1.metadata.op_code == kind).count();
+        assert!(of_kind(OpCode::Update) >= 3 && of_kind(OpCode::Query) > 0, "{messages:?}");
+        for (port, message) in messages {
+            assert!(message.signature().is_some(), "from port {port}: {message}");
+        }
+    });
 }
