@@ -1,4 +1,4 @@
-//! Some 350 random schedules, in CI eight times as many. One that breaks a claim is printed with its
+//! Some 170 random schedules, in CI sixteen times as many. One that breaks a claim is printed with its
 //! seed and its story; `GOAVAIL_SEED=<seed>` plays it alone, `GOAVAIL_SCHEDULES=<number>` plays more
 //! or fewer.
 
@@ -13,7 +13,7 @@ use crate::engine::settings::ReturnSettings;
 use crate::engine::tests::world::{ip, ms};
 
 /// The number of schedules that each of the tests plays.
-const SCHEDULES: u64 = 88;
+const SCHEDULES: u64 = 44;
 
 /// Time after the end of all failures until DNS must be right: votes have aged, deaths are
 /// believed, the longest waits for the provider and for the floor are over.

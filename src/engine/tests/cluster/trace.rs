@@ -18,7 +18,8 @@ use crate::engine::ids::ProbeId;
 use crate::engine::plan::Desired;
 use crate::engine::types::{Endpoint, Health, IsolationCause, Outcome, Vote};
 
-/// How many schedules are frozen, from seed 0 on.
+/// How many schedules are frozen, from seed 0 on. Without `GOAVAIL_SCHEDULES`, which CI sets, every fourth
+/// of them is played.
 const SEEDS: u64 = 400;
 
 /// The hashes as they are to be: a line for each seed.
@@ -51,24 +52,27 @@ fn the_engine_does_what_it_did_in_four_hundred_schedules() {
         eprintln!("{}", play_traced(seed).lines);
         return;
     }
+    let is_written = std::env::var("GOAVAIL_TRACE").is_ok_and(|what| what == "write");
+    let is_whole = is_written || variable("GOAVAIL_SCHEDULES").is_some();
+    let step = if is_whole { 1 } else { 4 };
     let mut text = String::new();
-    for seed in 0..SEEDS {
+    for seed in (0..SEEDS).step_by(step) {
         let _ = writeln!(text, "{seed} {:016x}", play_traced(seed).hash());
     }
-    if std::env::var("GOAVAIL_TRACE").is_ok_and(|what| what == "write") {
+    if is_written {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/tests/cluster/trace.txt");
         std::fs::write(path, &text).unwrap();
         return;
     }
     let changed: Vec<&str> = text
         .lines()
-        .zip(FROZEN.lines())
+        .zip(FROZEN.lines().step_by(step))
         .filter(|(is, was)| is != was)
         .filter_map(|(is, _)| is.split(' ').next())
         .collect();
     let first = changed.iter().take(10).copied().collect::<Vec<_>>().join(", ");
     assert!(changed.is_empty(), "{} schedules differ, the first are {first}", changed.len());
-    assert_eq!(text.lines().count(), FROZEN.lines().count());
+    assert_eq!(text.lines().count(), FROZEN.lines().step_by(step).count());
 }
 
 // Spelt out, and not by `Debug`: the name of a type or a field is no behaviour.

@@ -13,8 +13,8 @@ use crate::engine::tests::cluster::random::variable;
 use crate::engine::tests::world::{ip, ms};
 use crate::engine::types::{Endpoint, Pace};
 
-/// The number of scenarios of each kind; in CI four times as many.
-const SCENARIOS: u64 = 10;
+/// The number of scenarios of each kind; in CI ten times as many.
+const SCENARIOS: u64 = 4;
 
 /// The last byte of the canary's address.
 const CANARY: u8 = 99;
