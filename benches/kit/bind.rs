@@ -150,7 +150,7 @@ fn pass_on(mut client: TcpStream, requests: &Mutex<Vec<Request>>) -> io::Result<
         };
         write(&mut server, &request)?;
         let answer = read(&mut server)?;
-        // Before it is sent, so that whoever has the answer sees it noted.
+        // Before it is sent, so that it is noted once the agent has it.
         noted()[nth].answered = Some(Instant::now());
         write(&mut client, &answer)?;
     }
