@@ -16,6 +16,9 @@ const PORT: u16 = 8080;
 /// Two targets of each family, all of them up.
 const TARGETS: [&str; 4] = ["127.0.0.11", "127.0.0.12", "fd00:16::11", "fd00:16::12"];
 
+/// The keys that turn it on.
+const ON: &str = "confirm = true\n";
+
 /// The address of the only name server, by the resolver on 127.0.0.1.
 const SERVER: [u8; 4] = [127, 0, 0, 2];
 
@@ -60,12 +63,13 @@ impl Place {
         Self { cloudflare, resolver, server, targets, services, namespace }
     }
 
-    /// An agent that has confirmed every target, with the test's own `/etc/resolv.conf`.
-    fn started(&self) -> Agent {
+    /// An agent that has confirmed every target, with the test's own `/etc/resolv.conf` and these keys of
+    /// the proof of effect.
+    fn started(&self, keys: &str) -> Agent {
         let config = format!(
             "port = {PORT}\n{QUICK}[Status]\nsocket = \"control.sock\"\n\
              [Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\nttl = 60\n\
-             ip_addresses = {TARGETS:?}\napi_url = \"{}\"\nconfirm = true\n",
+             ip_addresses = {TARGETS:?}\napi_url = \"{}\"\n{keys}",
             self.cloudflare.url()
         );
         let setup = Setup::of("unshare", &config, Within::Lab(&self.namespace));
@@ -97,7 +101,7 @@ impl Place {
 fn the_resolver_of_the_system_names_the_servers_and_is_asked_nothing_else() {
     run(|| {
         let mut place = Place::new();
-        let mut agent = place.started();
+        let mut agent = place.started(ON);
         place.withdraw(&mut agent, 1);
         let servers = until(&agent, |it| it["state"] == "visible")["servers"].clone();
         assert_eq!(servers[0]["server"], "ns1.example.net (127.0.0.2)", "{servers}");
@@ -114,10 +118,22 @@ fn an_address_of_either_family_is_followed_in_the_set_of_its_family() {
     run(|| {
         for (nth, family) in [(3, RecordType::AAAA), (1, RecordType::A)] {
             let mut place = Place::new();
-            let mut agent = place.started();
+            let mut agent = place.started(ON);
             place.withdraw(&mut agent, nth);
             let asked = place.server.asked();
             assert!(asked.iter().all(|it| it.query_type == family && !it.recursion), "{asked:?}");
         }
+    });
+}
+
+/// cert-manager/cert-manager#894: name servers were given, and the resolver was asked for others all the
+/// same, which names the wrong ones where the zone has another content inside.
+#[test]
+fn with_listed_servers_the_resolver_is_asked_nothing() {
+    run(|| {
+        let mut place = Place::new();
+        let mut agent = place.started(&format!("{ON}confirm_servers = [\"127.0.0.2\"]\n"));
+        place.withdraw(&mut agent, 1);
+        assert!(place.resolver.asked().is_empty(), "{:?}", place.resolver.asked());
     });
 }
