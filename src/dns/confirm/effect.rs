@@ -82,7 +82,7 @@ pub(crate) struct ChangeEffect {
     /// The progress of the change.
     pub(crate) state: EffectState,
     /// Time from the confirmation until the last name server showed the change; until the report, if
-    /// one does not show it.
+    /// one does not show it, and zero in the state.
     pub(crate) after: Duration,
     /// Time in seconds for which caches may keep an answer from before the change, if it is known.
     pub(crate) ttl: Option<u32>,
@@ -151,10 +151,11 @@ impl ChangeEffect {
         let since = span(self.took + self.after);
         let took = span(self.took);
         if self.state != EffectState::Visible {
-            return format!(
-                "{out} at {provider} after {took}, and after {since} {not_gone} {}",
-                self.missing_in_words()
-            );
+            // The state is not reported again for the time alone, which would be out of date.
+            let since =
+                if self.after.is_zero() { String::new() } else { format!("and after {since} ") };
+            let missing = self.missing_in_words();
+            return format!("{out} at {provider} after {took}, {since}{not_gone} {missing}");
         }
         let mut words = format!(
             "{out} at {provider} after {took}, {gone} {} after {since}",
@@ -185,6 +186,7 @@ impl ChangeEffect {
         match asked {
             1 if here.is_empty() => "the only name server".to_owned(),
             1 => format!("the only name server{here}"),
+            2 => format!("both name servers{here}"),
             asked => format!("all {asked} name servers{here}"),
         }
     }

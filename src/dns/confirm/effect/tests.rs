@@ -84,7 +84,7 @@ fn short_times_unknown_ttls_and_few_servers_have_words() {
         (one, "the only name server"),
         (both_addresses, "the only name server"),
         (some, "the only name server that can be asked from here"),
-        (three, "all 2 name servers that can be asked from here"),
+        (three, "both name servers that can be asked from here"),
     ];
     for (servers, want) in rows {
         let effect = ChangeEffect {
@@ -156,4 +156,17 @@ fn the_time_of_day_is_rounded_up_and_passes_midnight() {
     assert_eq!(time_of_day(second(59, 1), 0), "00:01:00");
     assert_eq!(time_of_day(second(86_399, 0), 60), "00:00:59");
     assert_eq!(time_of_day(SystemTime::UNIX_EPOCH - Duration::from_secs(5), 1), "00:00:01");
+}
+
+/// The state that people look at is not published again for the time alone.
+#[test]
+fn the_state_of_a_change_tells_no_time_that_is_out_of_date() {
+    let servers = vec![server("ns1", 53, shows(9)), server("ns2", 54, ServerState::Waiting(None))];
+    let waiting = effect(ChangeKind::Withdrawn, EffectState::NotVisible, servers);
+    let after = Duration::from_secs(4);
+    for (after, want) in [(Duration::ZERO, ", still not gone from"), (after, ", and after ")] {
+        let words = ChangeEffect { after, ..waiting.clone() }
+            .in_words("Cloudflare", SystemTime::UNIX_EPOCH);
+        assert!(words.contains(want), "{words}");
+    }
 }
