@@ -25,9 +25,18 @@
 //!   "evidence": {
 //!     "losses": 3, "replies": null, "votes": ["eu-1"], "since_last_reply_s": 2.4, "took_s": 0.31
 //!   },
-//!   "text": "sfo-1: withdrew 192.0.2.10 from www.example.com; 3 losses in a row; ..."
+//!   "text": "sfo-1: withdrew 192.0.2.10 from www.example.com; 3 losses in a row; ...",
+//!   "incident": "goavail/default/default/192.0.2.10/withdrawn",
+//!   "status": "opened",
+//!   "severity": "warning",
+//!   "since": "2026-11-22T03:04:05.678Z",
+//!   "advice": "..."
 //! }
 //! ```
+//!
+//! `incident` is an [`IncidentKey`], `status` a word of [`IncidentStatus`], `severity` one of
+//! [`Severity`]; `advice` may be null. If a message was merged from notices of several incidents,
+//! `"incidents"` has all of their keys.
 //!
 //! `kind` is one of the words of [`NoticeKind::word`]; `text` is the text for Slack. If the
 //! configuration names its services, `"services": {"www": ["192.0.2.10"]}` has the addresses of each
@@ -37,6 +46,8 @@ mod channels;
 mod counters;
 mod delivery;
 mod grouping;
+mod incident;
+mod kind;
 mod message;
 mod section;
 
@@ -53,6 +64,8 @@ use section::Receiver;
 
 pub(crate) use counters::NoticeCounters;
 pub use delivery::DeliveryPace;
+pub use incident::{IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Severity};
+pub use kind::NoticeKind;
 pub(crate) use section::NoticesSection;
 pub use section::NotifyConfig;
 
@@ -83,6 +96,22 @@ pub struct Notice {
     pub detail: Option<String>,
     /// The evidence for the notice.
     pub evidence: NoticeEvidence,
+    /// The key of the incident that the notice belongs to.
+    pub incident: IncidentKey,
+    /// The keys of other incidents, if this notice was merged from several for a channel without
+    /// incidents.
+    pub joined: Vec<IncidentKey>,
+    /// The place of this notice in the course of the incident.
+    pub status: IncidentStatus,
+    /// The severity of this notice. The end of an incident is [`Severity::Info`].
+    pub severity: Severity,
+    /// The highest severity that the incident had so far. A channel for severe incidents compares with
+    /// this one, so that it gets the end of what it got the beginning of.
+    pub worst: Severity,
+    /// The time at which the incident was opened.
+    pub since: SystemTime,
+    /// The next step for a person, where one is known.
+    pub advice: Option<String>,
 }
 
 /// A target in a notice.
@@ -107,58 +136,6 @@ impl fmt::Display for NoticeTarget {
         }
         self.address.fmt(out)
     }
-}
-
-/// The kind of a notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NoticeKind {
-    /// The provider confirmed that addresses are withdrawn; in dry-run, they would be.
-    Withdrawn,
-    /// The provider confirmed that addresses are restored; in dry-run, they would be.
-    Restored,
-    /// Addresses were added at names that had none, without a record in memory; in dry-run, they
-    /// would be.
-    Created,
-    /// All name servers of the zone show a change.
-    Visible,
-    /// A name server does not show a change for too long.
-    NotVisible,
-    /// A name is suspended because of a problem of its own; all other names are maintained.
-    NameFailing,
-    /// The suspended name is maintained again.
-    NameBack,
-    /// The provider reports that the zone is not active, so changes to it may be invisible.
-    ZoneInactive,
-    /// The zone is active again.
-    ZoneActive,
-    /// A guard keeps addresses as they are, for the notice's reason.
-    Refused,
-    /// That guard has ended.
-    RefusalOver,
-    /// A change was sent and its answer was lost.
-    Unconfirmed,
-    /// A change cannot be made now and will be retried.
-    Failing,
-    /// No canary answers, or no target can be asked: this agent withdraws nothing.
-    Isolated,
-    /// A canary answers again, or a target can be asked again.
-    IsolationOver,
-    /// There was no evidence about addresses for over a minute, so their health is unknown.
-    Unknown,
-    /// There is evidence about them again.
-    UnknownOver,
-    /// A new configuration was rejected; the old one remains in force.
-    ReloadRefused,
-    /// The provider rejects our credentials or our zone.
-    ProviderRefused,
-    /// The provider accepts our requests again.
-    ProviderBack,
-    /// An operator drained addresses.
-    Drained,
-    /// An operator undrained addresses.
-    Undrained,
-    /// The agent stops because of an internal failure.
-    Stopped,
 }
 
 /// The evidence for a notice. For several addresses, it holds for each of them.
@@ -293,6 +270,18 @@ mod tests {
             reason: None,
             detail: None,
             evidence: NoticeEvidence::default(),
+            incident: IncidentKey::new(
+                Some("main"),
+                Some("www"),
+                targets.first().map(|n| format!("192.0.2.{n}")).as_deref(),
+                kind.problem(None),
+            ),
+            joined: vec![],
+            status: kind.status(),
+            severity: Severity::Warning,
+            worst: Severity::Warning,
+            since: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
+            advice: None,
         }
     }
 }

@@ -72,7 +72,8 @@ pub mod http {
 /// Items of `crate::notify`: the notices for people.
 pub mod notify {
     pub use crate::notify::{
-        DeliveryPace, Notice, NoticeEvidence, NoticeKind, NoticeTarget, Notifier, NotifyConfig,
+        DeliveryPace, IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Notice,
+        NoticeEvidence, NoticeKind, NoticeTarget, Notifier, NotifyConfig, Severity,
     };
 }
 

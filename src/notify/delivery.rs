@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::Notice;
 use super::counters::ChannelCounters;
 use super::grouping::NoticeQueue;
+use super::{IncidentStatus, Notice};
 use crate::backoff::Backoff;
 use crate::panics::{RestartBackoff, caught};
 use crate::text::seconds;
@@ -72,6 +72,12 @@ pub(crate) trait Channel: Send + Sync + 'static {
     /// Makes one attempt, which always completes.
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a>;
 
+    /// Whether the receiver knows incidents by their keys. Notices of several incidents are then never
+    /// merged, and the channel gets those with [`IncidentStatus::Standing`] too.
+    fn knows_incidents(&self) -> bool {
+        false
+    }
+
     /// Rebuilds the client after a panic.
     fn renew(&self) {}
 }
@@ -115,7 +121,7 @@ impl Delivery {
         mut inbox: mpsc::Receiver<Notice>,
         mut give_up: watch::Receiver<bool>,
     ) {
-        let waiting = NoticeQueue::new(self.pace.window);
+        let waiting = NoticeQueue::new(self.pace.window, !self.channel.knows_incidents());
         let mut backlog = Backlog { waiting, unsent: VecDeque::new() };
         let mut rest = RestartBackoff::default();
         loop {
@@ -155,6 +161,9 @@ impl Delivery {
             if waiting.is_empty() {
                 let Some(notice) = inbox.recv().await else { return };
                 self.admit(waiting, notice);
+                if waiting.is_empty() {
+                    continue;
+                }
             }
             // While the inbox is open this is the whole window. Once it is closed nothing can join.
             let joining = async {
@@ -174,6 +183,9 @@ impl Delivery {
 
     /// Adds a notice to those that wait, which may be too many.
     fn admit(&self, waiting: &mut NoticeQueue, notice: Notice) {
+        if notice.status == IncidentStatus::Standing && !self.channel.knows_incidents() {
+            return;
+        }
         if let Some(gone) = waiting.add(notice) {
             self.counters.dropped(&gone, "too many wait to be sent");
         }

@@ -1,8 +1,8 @@
 //! Queue of waiting notices, with notices of one kind about several addresses merged into one.
 
 use std::collections::{HashSet, VecDeque};
-use std::mem;
 use std::time::Duration;
+use std::{iter, mem};
 
 use super::{Notice, NoticeEvidence, NoticeTarget};
 
@@ -15,6 +15,8 @@ pub(super) const MAX_WAITING: usize = 100;
 pub(super) struct NoticeQueue {
     /// Maximum time between notices that are merged.
     window: Duration,
+    /// Whether notices of several incidents are merged.
+    is_merging: bool,
     groups: VecDeque<Group>,
 }
 
@@ -27,9 +29,10 @@ struct Group {
 }
 
 impl NoticeQueue {
-    /// Creates an empty queue.
-    pub(super) fn new(window: Duration) -> Self {
-        Self { window, groups: VecDeque::new() }
+    /// Creates an empty queue. Without `is_merging` each notice of another incident stays a message of
+    /// its own.
+    pub(super) fn new(window: Duration, is_merging: bool) -> Self {
+        Self { window, is_merging, groups: VecDeque::new() }
     }
 
     /// Adds a notice. Returns the notice that was dropped for it, if any.
@@ -38,9 +41,11 @@ impl NoticeQueue {
     /// addresses, with nothing between the two that concerns the same addresses or the agent.
     #[must_use]
     pub(super) fn add(&mut self, notice: Notice) -> Option<Notice> {
-        let window = self.window;
+        let Self { window, is_merging, .. } = *self;
         for group in self.groups.iter_mut().rev() {
-            if group.is_alike(&notice, window) {
+            if group.is_alike(&notice, window)
+                && (is_merging || group.notice.incident == notice.incident)
+            {
                 group.join(notice);
                 return None;
             }
@@ -77,6 +82,8 @@ impl Group {
             && !notice.targets.is_empty()
             && apart <= window
             && notice.kind == own.kind
+            && notice.status == own.status
+            && notice.severity == own.severity
             && notice.dry_run == own.dry_run
             && notice.agent == own.agent
             && notice.reason == own.reason
@@ -102,6 +109,16 @@ impl Group {
             if *detail != other && !detail.ends_with(more) {
                 detail.push_str(more);
             }
+        }
+        for key in iter::once(other.incident).chain(other.joined) {
+            if key != own.incident && !own.joined.contains(&key) {
+                own.joined.push(key);
+            }
+        }
+        own.worst = own.worst.max(other.worst);
+        own.since = own.since.min(other.since);
+        if own.advice != other.advice {
+            own.advice = None;
         }
         own.evidence = mem::take(&mut own.evidence).and(&other.evidence);
     }
@@ -133,7 +150,7 @@ mod tests {
 
     /// Returns the kinds and addresses that would be sent, in order.
     fn sent(notices: impl IntoIterator<Item = Notice>) -> Vec<String> {
-        let mut waiting = NoticeQueue::new(WINDOW);
+        let mut waiting = NoticeQueue::new(WINDOW, true);
         for notice in notices {
             assert_eq!(waiting.add(notice), None);
         }
@@ -207,6 +224,28 @@ mod tests {
         }
     }
 
+    /// One page has one key, so a receiver of pages could close only one of two.
+    #[test]
+    fn notices_of_two_incidents_are_not_merged_for_a_receiver_that_knows_keys() {
+        let mut waiting = NoticeQueue::new(WINDOW, false);
+        for last in [1, 2, 3] {
+            assert_eq!(waiting.add(notice(Withdrawn, &[last])), None);
+        }
+        let kinds: Vec<String> = waiting.take().iter().map(brief).collect();
+        assert_eq!(kinds, ["withdrawn 1", "withdrawn 2", "withdrawn 3"]);
+    }
+
+    #[test]
+    fn a_merged_message_has_the_keys_of_all_its_incidents() {
+        let mut waiting = NoticeQueue::new(WINDOW, true);
+        for last in [1, 2, 3] {
+            assert_eq!(waiting.add(notice(Withdrawn, &[last])), None);
+        }
+        let merged = waiting.take().pop_front().unwrap();
+        let keys = [1, 2, 3].map(|last| notice(Withdrawn, &[last]).incident);
+        assert_eq!((&merged.incident, &merged.joined[..]), (&keys[0], &keys[1..]));
+    }
+
     /// A host is drained in two hundred services.
     #[test]
     fn notices_about_one_address_in_many_services_become_one() {
@@ -237,7 +276,7 @@ mod tests {
         two.evidence = evidence(3, &["us-1"], 9);
         two.detail = Some("b".into());
         two.names.push("b.example.com".into());
-        let mut waiting = NoticeQueue::new(WINDOW);
+        let mut waiting = NoticeQueue::new(WINDOW, true);
         for notice in [one, two] {
             assert_eq!(waiting.add(notice), None);
         }
@@ -250,7 +289,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_when_too_many_wait() {
-        let mut waiting = NoticeQueue::new(WINDOW);
+        let mut waiting = NoticeQueue::new(WINDOW, true);
         let first = notice(Isolated, &[]);
         for count in 0..=MAX_WAITING {
             let mut next = notice(Isolated, &[]);

@@ -13,37 +13,6 @@ const NAMED: usize = 3;
 const LONGEST_WORD: usize = 80;
 const LONGEST_DETAIL: usize = 300;
 
-impl NoticeKind {
-    /// Returns the kind in one word, as in the JSON form. These words never change.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Withdrawn => "withdrawn",
-            Self::Restored => "restored",
-            Self::Created => "created",
-            Self::Visible => "visible",
-            Self::NotVisible => "not_visible",
-            Self::NameFailing => "name_failing",
-            Self::NameBack => "name_back",
-            Self::ZoneInactive => "zone_inactive",
-            Self::ZoneActive => "zone_active",
-            Self::Refused => "refused",
-            Self::RefusalOver => "refusal_over",
-            Self::Unconfirmed => "unconfirmed",
-            Self::Failing => "failing",
-            Self::Isolated => "isolated",
-            Self::IsolationOver => "isolation_over",
-            Self::Unknown => "unknown",
-            Self::UnknownOver => "unknown_over",
-            Self::ReloadRefused => "reload_refused",
-            Self::ProviderRefused => "provider_refused",
-            Self::ProviderBack => "provider_back",
-            Self::Drained => "drained",
-            Self::Undrained => "undrained",
-            Self::Stopped => "stopped",
-        }
-    }
-}
-
 impl Notice {
     /// Returns the notice as one line of at most 2,000 characters: agent, event, addresses, reason,
     /// and time.
@@ -98,6 +67,15 @@ impl Notice {
             NoticeKind::Undrained => {
                 format!("undrained {targets}: its probes decide again{}", self.at("at"))
             }
+            NoticeKind::CertificateEnds => {
+                format!("the certificate of {targets} ends soon{}", self.at("at"))
+            }
+            NoticeKind::CertificateRenewed => {
+                format!("the certificate of {targets} is renewed{}", self.at("at"))
+            }
+            NoticeKind::NoneLeft => self.about_services("nothing is left in service"),
+            NoticeKind::SomeBack => self.about_services("something is in service again"),
+            NoticeKind::Over => format!("over: {}", self.incident),
             kind => kind.about_the_agent().to_owned(),
         }
     }
@@ -106,6 +84,13 @@ impl Notice {
     fn change(&self, done: &str, imagined: &str, preposition: &str) -> String {
         let verb = if self.dry_run { imagined } else { done };
         format!("{verb} {}{}", self.targets_in_words(), self.at(preposition))
+    }
+
+    /// Describes an event of a service: with its name, if services are named, and its names in DNS.
+    fn about_services(&self, event: &str) -> String {
+        let service = self.targets.first().and_then(|target| target.service.as_ref());
+        let of = service.map(|name| format!(" of {}", clean(name, LONGEST_WORD)));
+        format!("{event}{}{}", of.unwrap_or_default(), self.at("at"))
     }
 
     /// Lists the addresses concerned.
@@ -138,6 +123,7 @@ impl NoticeKind {
             }
             Self::ProviderBack => "the DNS provider accepts our requests again",
             Self::Stopped => "stopped by a failure, so nothing is watched from here",
+            Self::Reloaded => "a new configuration is in force",
             Self::Withdrawn
             | Self::Restored
             | Self::Created
@@ -150,7 +136,12 @@ impl NoticeKind {
             | Self::Unknown
             | Self::UnknownOver
             | Self::Drained
-            | Self::Undrained => self.word(),
+            | Self::Undrained
+            | Self::CertificateEnds
+            | Self::CertificateRenewed
+            | Self::NoneLeft
+            | Self::SomeBack
+            | Self::Over => self.word(),
         }
     }
 }

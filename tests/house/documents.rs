@@ -200,7 +200,7 @@ fn every_reason_stands_in_the_gate_in_readme_and_in_the_page_about_decisions() {
 #[test]
 fn every_kind_of_notice_stands_on_the_page_about_notifications() {
     let page = read(&root().join("docs/notifications.md"));
-    let source = read(&root().join("src/notify/message.rs"));
+    let source = read(&root().join("src/notify/kind.rs"));
     let words =
         source.split("pub fn word(self)").nth(1).and_then(|rest| rest.split("}\n    }").next());
     let words = words.expect("the words of the kinds").split('"').skip(1).step_by(2);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use goavail::testing::notify::{
-    DeliveryPace, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig,
+    DeliveryPace, IncidentKey, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig, Severity,
 };
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -40,6 +40,18 @@ fn notice(kind: NoticeKind, last: u8) -> Notice {
         reason: None,
         detail: None,
         evidence: NoticeEvidence::default(),
+        incident: IncidentKey::new(
+            Some("main"),
+            Some("www"),
+            Some(&format!("192.0.2.{last}")),
+            kind.problem(None),
+        ),
+        joined: vec![],
+        status: kind.status(),
+        severity: Severity::Warning,
+        worst: Severity::Warning,
+        since: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
+        advice: None,
     }
 }
 

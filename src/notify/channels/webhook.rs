@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::ChannelKind;
 use super::hook::Hook;
@@ -75,6 +75,7 @@ fn body(notice: &Notice) -> Value {
         "text": notice.text(),
     });
     if let Some(object) = body.as_object_mut() {
+        add_incident(object, notice);
         if !services.is_empty() {
             object.insert("services".to_owned(), json!(services));
         }
@@ -83,6 +84,21 @@ fn body(notice: &Notice) -> Value {
         }
     }
     body
+}
+
+/// Adds the keys about the incident of a notice.
+fn add_incident(object: &mut Map<String, Value>, notice: &Notice) {
+    let since = humantime::format_rfc3339_millis(printable(notice.since)).to_string();
+    object.insert("incident".to_owned(), json!(notice.incident.to_string()));
+    object.insert("status".to_owned(), json!(notice.status.word()));
+    object.insert("severity".to_owned(), json!(notice.severity.word()));
+    object.insert("since".to_owned(), json!(since));
+    object.insert("advice".to_owned(), json!(notice.advice));
+    if !notice.joined.is_empty() {
+        let keys = std::iter::once(&notice.incident).chain(&notice.joined);
+        let keys: Vec<String> = keys.map(ToString::to_string).collect();
+        object.insert("incidents".to_owned(), json!(keys));
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +130,11 @@ mod tests {
                 "took_s": null
             },
             "text": notice.text(),
+            "incident": "goavail/main/www/192.0.2.1/withdrawn",
+            "status": "opened",
+            "severity": "warning",
+            "since": "2001-09-09T01:46:40.000Z",
+            "advice": null,
         });
         assert_eq!(body(&notice), want);
     }

@@ -40,6 +40,12 @@ fn each_kind_names_the_event_its_targets_and_the_reason() {
         (Drained, "drained 192.0.2.1: kept out of www.example.com"),
         (Undrained, "undrained 192.0.2.1: its probes decide again at www.example.com"),
         (Stopped, "stopped by a failure, so nothing is watched from here"),
+        (CertificateEnds, "the certificate of 192.0.2.1 ends soon at www.example.com"),
+        (CertificateRenewed, "the certificate of 192.0.2.1 is renewed at www.example.com"),
+        (NoneLeft, "nothing is left in service at www.example.com"),
+        (SomeBack, "something is in service again at www.example.com"),
+        (Reloaded, "a new configuration is in force"),
+        (Over, "over: goavail/main/www/192.0.2.1/withdrawn"),
     ];
     for (kind, what) in cases {
         let mut notice = notice(kind, &[1]);

@@ -7,7 +7,11 @@ use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal, failed_in_word
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
 use crate::engine::{StandbyView, TargetView};
-use crate::notify::{Notice, NoticeEvidence, NoticeKind, NoticeTarget};
+use crate::notify::{
+    IncidentKey, IncidentProblem, IncidentStatus, Notice, NoticeEvidence, NoticeKind, NoticeTarget,
+    Severity,
+};
+use crate::settings::DEFAULT;
 use crate::text::{brief, first_few};
 
 /// The number of missing targets that a notice of isolation names.
@@ -29,6 +33,13 @@ impl NoticeDraft {
             reason: None,
             detail: None,
             evidence: NoticeEvidence::default(),
+            incident: IncidentKey::new(None, None, None, kind.problem(None)),
+            joined: vec![],
+            status: kind.status(),
+            severity: Severity::Info,
+            worst: Severity::Info,
+            since: SystemTime::UNIX_EPOCH,
+            advice: None,
         })
     }
 
@@ -84,7 +95,33 @@ impl NoticeDraft {
 
     /// Returns the complete notice.
     pub(super) fn signed(self, at: SystemTime, agent: &str, dry_run: bool) -> Notice {
-        Notice { at, agent: agent.to_owned(), dry_run, ..self.0 }
+        let kind = self.0.kind;
+        let problem = kind.problem(self.0.reason.as_deref());
+        let worst = problem.severity();
+        let is_end = self.0.status == IncidentStatus::Closed;
+        let severity = if is_end { Severity::Info } else { worst };
+        let incident = match (problem, self.0.targets.first()) {
+            (IncidentProblem::Isolated | IncidentProblem::Reload | IncidentProblem::Stopped, _) => {
+                IncidentKey::of_agent(agent, problem)
+            }
+            (IncidentProblem::Provider | IncidentProblem::ZoneInactive, _) | (_, None) => {
+                let name = self.0.names.first().map(String::as_str);
+                IncidentKey::new(
+                    Some(self.0.zone.as_deref().unwrap_or(DEFAULT)),
+                    None,
+                    name,
+                    problem,
+                )
+            }
+            (_, Some(NoticeTarget { service, address })) => {
+                let service = service.as_deref().unwrap_or(DEFAULT);
+                let address = address.to_string();
+                IncidentKey::new(Some(DEFAULT), Some(service), Some(&address), problem)
+            }
+        };
+        let since = at;
+        let agent = agent.to_owned();
+        Notice { at, agent, dry_run, incident, severity, worst, since, ..self.0 }
     }
 }
 
