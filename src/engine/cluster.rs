@@ -8,9 +8,9 @@ use super::action::{Action, Announcement};
 use super::fact::Fact;
 use super::ids::TargetRef;
 use super::peers::AnnounceDue;
-use super::quorum::{self, Ballot, PeerVote};
+use super::quorum::{self, Ballot, PeerVote, rank};
 use super::schedule::Item;
-use super::types::PeerState;
+use super::types::{Health, PeerState, Vote};
 
 impl Engine {
     /// Discards the peers' votes if the process was suspended. This happens on every event: queued
@@ -85,6 +85,27 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Iterates over the peers that see a target as this agent does and come before it in rank. Legacy
+    /// agents are not among them.
+    pub fn agents_before(&self, target: TargetRef) -> impl Iterator<Item = SocketAddr> + '_ {
+        let own = self.context.settings.cluster.as_ref().map(|cluster| cluster.own);
+        let service = self.services.get(target.service);
+        let before = own.zip(service).map(|(own, service)| {
+            let name = service.target_name(target.address);
+            self.agents_alike(target).filter(move |peer| rank(name, own, &[*peer]) > 0)
+        });
+        before.into_iter().flatten()
+    }
+
+    /// Iterates over the peers that see a target as this agent does. Legacy agents are not among them.
+    pub fn agents_alike(&self, target: TargetRef) -> impl Iterator<Item = SocketAddr> + '_ {
+        let is_up = self.target_view(target).is_some_and(|view| view.health != Health::Down);
+        let votes = self.votes_on(target).filter(move |ballot| {
+            (ballot.vote == Vote::Up) == is_up && !self.peers.is_legacy(ballot.peer)
+        });
+        votes.map(|ballot| ballot.peer)
     }
 
     /// Returns the votes on a target that count now.

@@ -116,6 +116,11 @@ impl Peers {
         self.ballots.agreement(poll, now)
     }
 
+    /// Whether a peer is a legacy agent.
+    pub(super) fn is_legacy(&self, peer: SocketAddr) -> bool {
+        self.ballots.is_legacy(peer)
+    }
+
     /// Returns the votes on a target that count at `now`.
     pub(super) fn votes_on(
         &self,

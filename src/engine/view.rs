@@ -165,6 +165,18 @@ impl Engine {
         })
     }
 
+    /// Whether this agent considers its own network the cause of its losses.
+    pub fn is_isolated(&self) -> bool {
+        self.canaries.is_isolated()
+    }
+
+    /// Whether the last listing of its zone matched the verdict on a target.
+    pub fn is_followed(&self, target: TargetRef) -> bool {
+        let service = self.services.get(target.service);
+        let target = service.and_then(|service| service.target(target.address));
+        service.zip(target).is_some_and(|(service, target)| self.follows(service, target))
+    }
+
     /// Whether the last listing matched the verdict on a target: it was in every one of its sets,
     /// or in none. Unfit sets do not count.
     fn follows(&self, service: &Service, target: &Target) -> bool {
