@@ -42,6 +42,7 @@
 //! configuration names its services, `"services": {"www": ["192.0.2.10"]}` has the addresses of each
 //! service concerned, and `"zone": "main"` the zone of a notice about one.
 
+mod advice;
 mod channels;
 mod counters;
 mod delivery;
@@ -64,6 +65,7 @@ use section::Receiver;
 
 pub(crate) use counters::NoticeCounters;
 pub use delivery::DeliveryPace;
+pub(crate) use grouping::NoticeQueue;
 pub use incident::{IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Severity};
 pub use kind::NoticeKind;
 pub(crate) use section::NoticesSection;
@@ -103,6 +105,9 @@ pub struct Notice {
     pub joined: Vec<IncidentKey>,
     /// The place of this notice in the course of the incident.
     pub status: IncidentStatus,
+    /// Whether the notice is only for channels that know incidents, because another agent has sent the
+    /// message.
+    pub quiet: bool,
     /// The severity of this notice. The end of an incident is [`Severity::Info`].
     pub severity: Severity,
     /// The highest severity that the incident had so far. A channel for severe incidents compares with
@@ -115,7 +120,7 @@ pub struct Notice {
 }
 
 /// A target in a notice.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NoticeTarget {
     /// The name of its service; `None` if services are not named.
     pub service: Option<String>,
@@ -278,6 +283,7 @@ mod tests {
             ),
             joined: vec![],
             status: kind.status(),
+            quiet: false,
             severity: Severity::Warning,
             worst: Severity::Warning,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),

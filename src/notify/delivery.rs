@@ -73,7 +73,7 @@ pub(crate) trait Channel: Send + Sync + 'static {
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a>;
 
     /// Whether the receiver knows incidents by their keys. Notices of several incidents are then never
-    /// merged, and the channel gets those with [`IncidentStatus::Standing`] too.
+    /// merged, and the channel gets those with [`IncidentStatus::Standing`] and the quiet ones too.
     fn knows_incidents(&self) -> bool {
         false
     }
@@ -183,7 +183,8 @@ impl Delivery {
 
     /// Adds a notice to those that wait, which may be too many.
     fn admit(&self, waiting: &mut NoticeQueue, notice: Notice) {
-        if notice.status == IncidentStatus::Standing && !self.channel.knows_incidents() {
+        let is_message = notice.status != IncidentStatus::Standing && !notice.quiet;
+        if !is_message && !self.channel.knows_incidents() {
             return;
         }
         if let Some(gone) = waiting.add(notice) {

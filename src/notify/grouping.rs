@@ -12,7 +12,7 @@ pub(super) const MAX_WAITING: usize = 100;
 
 /// The waiting messages, oldest first.
 #[derive(Debug)]
-pub(super) struct NoticeQueue {
+pub(crate) struct NoticeQueue {
     /// Maximum time between notices that are merged.
     window: Duration,
     /// Whether notices of several incidents are merged.
@@ -31,7 +31,7 @@ struct Group {
 impl NoticeQueue {
     /// Creates an empty queue. Without `is_merging` each notice of another incident stays a message of
     /// its own.
-    pub(super) fn new(window: Duration, is_merging: bool) -> Self {
+    pub(crate) fn new(window: Duration, is_merging: bool) -> Self {
         Self { window, is_merging, groups: VecDeque::new() }
     }
 
@@ -40,7 +40,7 @@ impl NoticeQueue {
     /// It joins a waiting notice if that cannot mislead a reader: one of the same kind about other
     /// addresses, with nothing between the two that concerns the same addresses or the agent.
     #[must_use]
-    pub(super) fn add(&mut self, notice: Notice) -> Option<Notice> {
+    pub(crate) fn add(&mut self, notice: Notice) -> Option<Notice> {
         let Self { window, is_merging, .. } = *self;
         for group in self.groups.iter_mut().rev() {
             if group.is_alike(&notice, window)
@@ -60,12 +60,12 @@ impl NoticeQueue {
     }
 
     /// Whether the queue is empty.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.groups.is_empty()
     }
 
     /// Removes and returns all waiting notices, oldest first.
-    pub(super) fn take(&mut self) -> VecDeque<Notice> {
+    pub(crate) fn take(&mut self) -> VecDeque<Notice> {
         mem::take(&mut self.groups).into_iter().map(|group| group.notice).collect()
     }
 }

@@ -1,9 +1,12 @@
 //! The kinds of notices, and the incident that each belongs to.
 
+use serde::{Deserialize, Serialize};
+
 use super::{IncidentProblem, IncidentStatus};
 
 /// The kind of a notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// The provider confirmed that addresses are withdrawn; in dry-run, they would be.
     Withdrawn,
@@ -102,6 +105,39 @@ impl NoticeKind {
             Self::Over => "over",
         }
     }
+
+    /// All kinds, in the order of their variants.
+    pub const ALL: [Self; 29] = [
+        Self::Withdrawn,
+        Self::Restored,
+        Self::Created,
+        Self::Visible,
+        Self::NotVisible,
+        Self::NameFailing,
+        Self::NameBack,
+        Self::ZoneInactive,
+        Self::ZoneActive,
+        Self::Refused,
+        Self::RefusalOver,
+        Self::Unconfirmed,
+        Self::Failing,
+        Self::Isolated,
+        Self::IsolationOver,
+        Self::Unknown,
+        Self::UnknownOver,
+        Self::ReloadRefused,
+        Self::ProviderRefused,
+        Self::ProviderBack,
+        Self::Drained,
+        Self::Undrained,
+        Self::Stopped,
+        Self::CertificateEnds,
+        Self::CertificateRenewed,
+        Self::NoneLeft,
+        Self::SomeBack,
+        Self::Reloaded,
+        Self::Over,
+    ];
 
     /// Returns the problem of the incident that a notice of this kind belongs to. `reason` is the
     /// reason of a refusal, or of a withdrawal that an operator or the target asked for.

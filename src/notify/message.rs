@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
-use super::{Notice, NoticeEvidence, NoticeKind};
+use super::{NO_PART, Notice, NoticeEvidence, NoticeKind};
 use crate::text::one_line;
 
 /// Maximum number of items that are named before the rest is counted.
@@ -22,6 +22,9 @@ impl Notice {
         parts.extend(self.reason.as_ref().map(|reason| clean(reason, LONGEST_WORD)));
         parts.extend(self.detail.as_ref().map(|detail| clean(detail, LONGEST_DETAIL)));
         parts.extend(self.evidence.parts(self.targets.len() > 1));
+        parts.extend(
+            self.advice.as_ref().map(|advice| format!("next: {}", clean(advice, LONGEST_DETAIL))),
+        );
         let agent = clean(&self.agent, LONGEST_WORD);
         let dry_run = if self.dry_run { " (dry-run)" } else { "" };
         let at = humantime::format_rfc3339_seconds(printable(self.at));
@@ -75,7 +78,7 @@ impl Notice {
             }
             NoticeKind::NoneLeft => self.about_services("nothing is left in service"),
             NoticeKind::SomeBack => self.about_services("something is in service again"),
-            NoticeKind::Over => format!("over: {}", self.incident),
+            NoticeKind::Over => self.over(),
             kind => kind.about_the_agent().to_owned(),
         }
     }
@@ -84,6 +87,16 @@ impl Notice {
     fn change(&self, done: &str, imagined: &str, preposition: &str) -> String {
         let verb = if self.dry_run { imagined } else { done };
         format!("{verb} {}{}", self.targets_in_words(), self.at(preposition))
+    }
+
+    /// Describes the end of an incident that no other kind of notice describes.
+    fn over(&self) -> String {
+        let (problem, place) = (self.incident.problem, &self.incident.place);
+        match (self.targets.is_empty(), place.as_str()) {
+            (false, _) => format!("over: {problem} of {}", self.targets_in_words()),
+            (true, NO_PART) => format!("over: {problem}"),
+            (true, place) => format!("over: {problem} of {}", clean(place, LONGEST_WORD)),
+        }
     }
 
     /// Describes an event of a service: with its name, if services are named, and its names in DNS.

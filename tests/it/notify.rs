@@ -48,6 +48,7 @@ fn notice(kind: NoticeKind, last: u8) -> Notice {
         ),
         joined: vec![],
         status: kind.status(),
+        quiet: false,
         severity: Severity::Warning,
         worst: Severity::Warning,
         since: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
@@ -124,7 +125,7 @@ fn address(listener: &TcpListener) -> SocketAddr {
 }
 
 /// Reads one request and returns its body.
-async fn request(stream: &mut BufReader<TcpStream>) -> Value {
+pub(crate) async fn request(stream: &mut BufReader<TcpStream>) -> Value {
     let mut length = 0;
     loop {
         let mut line = String::new();

@@ -45,7 +45,7 @@ fn each_kind_names_the_event_its_targets_and_the_reason() {
         (NoneLeft, "nothing is left in service at www.example.com"),
         (SomeBack, "something is in service again at www.example.com"),
         (Reloaded, "a new configuration is in force"),
-        (Over, "over: goavail/main/www/192.0.2.1/withdrawn"),
+        (Over, "over: withdrawn of 192.0.2.1"),
     ];
     for (kind, what) in cases {
         let mut notice = notice(kind, &[1]);
@@ -92,6 +92,17 @@ fn the_evidence_is_in_the_message() {
     let text = notice.text();
     assert!(text.contains("; 1 loss in a row; 2 replies in a row; "), "{text}");
     assert!(text.contains("; last reply 1h 5m 3s before; "), "{text}");
+}
+
+#[test]
+fn the_next_step_is_in_the_message() {
+    let mut notice = notice(NoticeKind::Isolated, &[]);
+    notice.advice = Some("look at the network of this agent".into());
+    let text = notice.text();
+    assert!(
+        text.ends_with("; next: look at the network of this agent; 2001-09-09T01:46:40Z"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -145,6 +156,7 @@ proptest! {
         let (agent, reason, detail) = texts;
         (notice.agent, notice.names) = (agent, names);
         (notice.reason, notice.detail) = (Some(reason), Some(detail));
+        notice.advice = Some("x".repeat(400));
         notice.evidence = NoticeEvidence {
             losses: Some(u32::MAX),
             replies: Some(u32::MAX),
