@@ -160,7 +160,7 @@ async fn monitor(
     };
     // A task of its own: each wake-up of the future that a runtime blocks on is a system call.
     let (agent, ended) = tokio::spawn(agent.run()).await?;
-    end(agent, ended.as_ref().err(), &mut stop).await;
+    Box::pin(end(agent, ended.as_ref().err(), &mut stop)).await;
     Ok(ended?)
 }
 
@@ -199,7 +199,7 @@ impl AgentStart {
             confirmer: confirming::start(&talk, &zones, outbox.clone()),
         };
         let reconcilers = Reconcilers::start(&zones, first, surroundings);
-        let notices = NoticeObserver::start(&config, &talk);
+        let notices = NoticeObserver::start(&config, &talk, clock, Arc::clone(&store));
         if let Some(status) = &mut status {
             let requests = reconcilers.counters().clone();
             let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
@@ -247,7 +247,7 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
     }
     let EventLoop { engine, clock, observers, reconcilers, peers, state, .. } = agent;
     let EventLoop { config, inbox, unhandled, .. } = agent;
-    let Observers { log, notices, .. } = observers;
+    let Observers { log, mut notices, .. } = observers;
     let closing = async {
         systemd::stopping();
         if let Some(reason) = &failure {

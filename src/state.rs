@@ -12,6 +12,7 @@
 //! interpreted here.
 
 mod disk;
+mod incidents;
 mod section;
 mod zones;
 
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::file;
 
+pub(crate) use incidents::{SavedIncident, SavedIncidents, SavedMember};
 pub(crate) use section::MemorySection;
 pub(crate) use zones::{ManagedZone, ManagedZones, ZoneKey};
 
@@ -59,6 +61,9 @@ pub struct Memory {
     /// Places at which a write may still take effect although no record is remembered.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<Pending>,
+    /// Incidents that are open. Older programs leave them out.
+    #[serde(skip_serializing_if = "SavedIncidents::is_empty")]
+    pub incidents: SavedIncidents,
 }
 
 impl Memory {

@@ -201,8 +201,8 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         if self.state.has_answers() {
             self.observers.command_done(&self.engine);
         }
-        self.state.save_if_due(now, self.config.dry_run);
         self.observers.iteration(&self.engine);
+        self.state.save_if_due(now, self.config.dry_run);
     }
 
     /// Waits for inputs, or until the next scheduled time.

@@ -58,6 +58,9 @@ impl Observer for Observers {
         self.log.fact(engine, fact);
         self.notices.fact(engine, fact);
         self.warnings.fact(engine, fact);
+        for change in self.warnings.take_changes() {
+            self.notices.warned(engine, &change);
+        }
         if let Some(status) = &mut self.status {
             status.fact(engine, fact);
         }
@@ -107,7 +110,12 @@ impl Observer for Observers {
     }
 
     fn iteration(&mut self, engine: &Engine) {
+        self.notices.iteration(engine);
+        let incidents = self.notices.changed_incidents();
         if let Some(status) = &mut self.status {
+            if let Some(incidents) = incidents {
+                status.publish_incidents(&incidents);
+            }
             status.iteration(engine);
         }
     }

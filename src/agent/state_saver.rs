@@ -127,7 +127,9 @@ impl StateSaver {
             self.retry_at = now + RETRY_EVERY;
             self.store.is_behind()
         };
-        let is_due = std::mem::take(&mut self.is_due) || self.has_answers() || is_behind;
+        let has_news = self.store.take_news();
+        let is_due =
+            std::mem::take(&mut self.is_due) || has_news || self.has_answers() || is_behind;
         if !is_due {
             return;
         }

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 
 use super::clock::wall;
-use crate::state::{self, Memory, StateFile};
+use crate::state::{self, Memory, SavedIncidents, StateFile};
 use drains::KnownServices;
 use writing::MOST_WRITERS;
 
@@ -54,6 +54,8 @@ pub(super) struct StateStore {
     hangs: AtomicBool,
     /// Whether the last write failed.
     failed: AtomicBool,
+    /// Whether the incidents changed since they were last asked about.
+    has_news: AtomicBool,
 }
 
 /// The place of the state.
@@ -128,7 +130,24 @@ impl StateStore {
             writers: Arc::new(Semaphore::new(MOST_WRITERS)),
             hangs: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            has_news: AtomicBool::new(false),
         }
+    }
+
+    /// Returns the incidents that are open.
+    pub(super) fn incidents(&self) -> SavedIncidents {
+        self.memory().incidents.clone()
+    }
+
+    /// Stores the incidents that are open.
+    pub(super) fn note_incidents(&self, incidents: SavedIncidents) {
+        self.memory().incidents = incidents;
+        self.has_news.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns whether incidents were stored since the last call.
+    pub(super) fn take_news(&self) -> bool {
+        self.has_news.swap(false, Ordering::SeqCst)
     }
 
     /// Returns whether the last write survives a restart.

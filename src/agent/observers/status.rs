@@ -4,6 +4,7 @@ mod changes;
 mod checks;
 mod conversions;
 mod effects;
+mod incidents;
 mod readers;
 mod targets;
 mod zones;

@@ -18,18 +18,36 @@ use crate::probe::details::Details;
 use crate::settings::Config;
 use crate::text::visible;
 
+/// The first words of a warning about a certificate.
+const CERTIFICATE: &str = "the certificate";
+
 /// Reports each warning once when it begins and once when it ends.
 pub(in crate::agent) struct WarningObserver {
     details: Arc<Details>,
     ids: Ids,
     /// The requests that were last answered with a warning.
     warned: BTreeSet<(RequestId, IpAddr)>,
+    /// The certificates that end soon, or do so no more, since they were last asked about.
+    changes: Vec<WarningChange>,
+}
+
+/// A certificate that ends soon, or was renewed.
+pub(in crate::agent) struct WarningChange {
+    /// The endpoint with the certificate.
+    pub(in crate::agent) endpoint: EndpointId,
+    /// The warning, while there is one.
+    pub(in crate::agent) warning: Option<String>,
 }
 
 impl WarningObserver {
     /// Creates an observer of the facts in `details`.
     pub(in crate::agent) fn new(details: Arc<Details>, ids: Ids) -> Self {
-        Self { details, ids, warned: BTreeSet::new() }
+        Self { details, ids, warned: BTreeSet::new(), changes: vec![] }
+    }
+
+    /// Removes and returns the changes of warnings about certificates.
+    pub(super) fn take_changes(&mut self) -> Vec<WarningChange> {
+        std::mem::take(&mut self.changes)
     }
 
     fn answered(&mut self, engine: &Engine, id: EndpointId) {
@@ -44,12 +62,16 @@ impl WarningObserver {
                     let warning = &*visible(&warning);
                     warn!(%target, service, check, warning, "target answers, with a warning");
                 }
+                if warning.starts_with(CERTIFICATE) {
+                    self.changes.push(WarningChange { endpoint: id, warning: Some(warning) });
+                }
             }
             None if self.warned.remove(&key) => {
                 for (service, check) in services(engine, id) {
                     let (target, service) = (endpoint.address, service.map(display));
                     info!(%target, service, check, "target answers without a warning again");
                 }
+                self.changes.push(WarningChange { endpoint: id, warning: None });
             }
             _ => {}
         }

@@ -3,21 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 use crate::dns::confirm::effect::ChangeEffect;
-use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal, failed_in_words};
+use crate::engine::event::{FailedCheck, Reason, Withdrawal, failed_in_words};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
 use crate::engine::{StandbyView, TargetView};
 use crate::notify::{
-    IncidentKey, IncidentProblem, IncidentStatus, Notice, NoticeEvidence, NoticeKind, NoticeTarget,
-    Severity,
+    IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Notice, NoticeEvidence, NoticeKind,
+    NoticeTarget, Severity,
 };
-use crate::settings::DEFAULT;
-use crate::text::{brief, first_few};
-
-/// The number of missing targets that a notice of isolation names.
-const MISSING_NAMED: usize = 3;
 
 /// A notice without its time and its sender.
+#[derive(Debug, Clone)]
 pub(super) struct NoticeDraft(Notice);
 
 impl NoticeDraft {
@@ -36,8 +32,9 @@ impl NoticeDraft {
             incident: IncidentKey::new(None, None, None, kind.problem(None)),
             joined: vec![],
             status: kind.status(),
+            quiet: false,
             severity: Severity::Info,
-            worst: Severity::Info,
+            worst: kind.problem(None).severity(),
             since: SystemTime::UNIX_EPOCH,
             advice: None,
         })
@@ -78,14 +75,20 @@ impl NoticeDraft {
         }
     }
 
-    fn names(mut self, names: &[String]) -> Self {
+    pub(super) fn names(mut self, names: &[String]) -> Self {
         self.0.names = names.to_vec();
         self
     }
 
-    fn reason(mut self, reason: Reason) -> Self {
+    /// Sets the reason of a refusal, or of a withdrawal that somebody asked for.
+    pub(super) fn refused_for(mut self, reason: Reason) -> Self {
         self.0.reason = Some(reason.as_label().into());
         self
+    }
+
+    /// Returns the problem of the notice, by its kind and its reason.
+    pub(super) fn problem(&self) -> IncidentProblem {
+        self.0.kind.problem(self.0.reason.as_deref())
     }
 
     fn evidence(mut self, evidence: NoticeEvidence) -> Self {
@@ -93,35 +96,38 @@ impl NoticeDraft {
         self
     }
 
+    /// Sets the key of the incident. Without one it is an incident of the agent alone.
+    pub(super) fn of(mut self, key: IncidentKey) -> Self {
+        self.0.worst = key.problem.severity();
+        self.0.incident = key;
+        self
+    }
+
+    /// Sets the severity, where it is not that of the problem.
+    pub(super) fn severity(mut self, severity: Severity) -> Self {
+        self.0.worst = severity;
+        self
+    }
+
+    /// Sets the place of the notice in the course of the incident, where its kind does not decide it.
+    pub(super) fn status(mut self, status: IncidentStatus) -> Self {
+        self.0.status = status;
+        self
+    }
+
     /// Returns the complete notice.
     pub(super) fn signed(self, at: SystemTime, agent: &str, dry_run: bool) -> Notice {
-        let kind = self.0.kind;
-        let problem = kind.problem(self.0.reason.as_deref());
-        let worst = problem.severity();
-        let is_end = self.0.status == IncidentStatus::Closed;
-        let severity = if is_end { Severity::Info } else { worst };
-        let incident = match (problem, self.0.targets.first()) {
-            (IncidentProblem::Isolated | IncidentProblem::Reload | IncidentProblem::Stopped, _) => {
-                IncidentKey::of_agent(agent, problem)
-            }
-            (IncidentProblem::Provider | IncidentProblem::ZoneInactive, _) | (_, None) => {
-                let name = self.0.names.first().map(String::as_str);
-                IncidentKey::new(
-                    Some(self.0.zone.as_deref().unwrap_or(DEFAULT)),
-                    None,
-                    name,
-                    problem,
-                )
-            }
-            (_, Some(NoticeTarget { service, address })) => {
-                let service = service.as_deref().unwrap_or(DEFAULT);
-                let address = address.to_string();
-                IncidentKey::new(Some(DEFAULT), Some(service), Some(&address), problem)
-            }
-        };
-        let since = at;
-        let agent = agent.to_owned();
-        Notice { at, agent, dry_run, incident, severity, worst, since, ..self.0 }
+        let mut notice = Notice { at, agent: agent.to_owned(), dry_run, since: at, ..self.0 };
+        let problem = notice.incident.problem;
+        if notice.incident.zone == NO_PART {
+            notice.incident = IncidentKey::of_agent(agent, problem);
+        }
+        let is_end = notice.status == IncidentStatus::Closed;
+        notice.severity = if is_end { Severity::Info } else { notice.worst };
+        if !is_end {
+            notice.advice = problem.advice().map(str::to_owned);
+        }
+        notice
     }
 }
 
@@ -150,8 +156,8 @@ pub(super) fn withdrawn(
     let draft = draft.evidence(evidence).explained(standby);
     let draft = draft.failed(if withdrawal.by_hand { &[] } else { &withdrawal.failed });
     match (withdrawal.by_hand, withdrawal.asked) {
-        (true, _) => draft.reason(Reason::Drained),
-        (false, true) => draft.reason(Reason::Asked),
+        (true, _) => draft.refused_for(Reason::Drained),
+        (false, true) => draft.refused_for(Reason::Asked),
         (false, false) => draft,
     }
 }
@@ -186,137 +192,4 @@ pub(super) fn effect(kind: NoticeKind, effect: &ChangeEffect, settings: &Setting
     let evidence = NoticeEvidence { took: Some(effect.took), ..NoticeEvidence::default() };
     let draft = NoticeDraft::new(kind).targets([NoticeTarget { service, address }]);
     draft.names(&effect.names).evidence(evidence)
-}
-
-/// Returns the notice of an event that changes nothing in DNS, if there is one.
-pub(super) fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
-    let draft = match fact {
-        Fact::Refused { reason, detail, .. } if is_notified(*reason) => {
-            NoticeDraft::new(NoticeKind::Refused).reason(*reason).detail(detail.as_str())
-        }
-        Fact::RefusalOver { reason, .. } if is_notified(*reason) => {
-            NoticeDraft::new(NoticeKind::RefusalOver).reason(*reason)
-        }
-        Fact::Alike { kind, .. } => {
-            NoticeDraft::new(NoticeKind::Refused).reason(Reason::Alike).detail(format!(
-                "all targets give the same wrong answer: {kind}; look at the last deployment"
-            ))
-        }
-        Fact::AlikeOver { .. } => NoticeDraft::new(NoticeKind::RefusalOver).reason(Reason::Alike),
-        Fact::Isolated { missing, cause } => {
-            let missing = missing_targets(missing, settings);
-            NoticeDraft::new(NoticeKind::Isolated).detail(format!("{missing}; {}", cause.as_str()))
-        }
-        Fact::IsolationOver { lasted } => NoticeDraft::new(NoticeKind::IsolationOver)
-            .detail(format!("it lasted {}", brief(*lasted))),
-        Fact::StillUnknown { .. } => NoticeDraft::new(NoticeKind::Unknown)
-            .detail("no probe could be judged for over a minute"),
-        Fact::EvidenceBack { lasted, notified: true, .. } => {
-            NoticeDraft::new(NoticeKind::UnknownOver)
-                .detail(format!("it lasted {}", brief(*lasted)))
-        }
-        Fact::NameFailing { zone, name, what } => {
-            let draft = NoticeDraft::new(NoticeKind::NameFailing).zone(settings.shown_zone(*zone));
-            draft.names(std::slice::from_ref(name)).detail(what.as_str())
-        }
-        Fact::NameFailingOver { zone, name } => {
-            let draft = NoticeDraft::new(NoticeKind::NameBack).zone(settings.shown_zone(*zone));
-            draft.names(std::slice::from_ref(name))
-        }
-        Fact::Drained { drain, .. } => {
-            let draft = NoticeDraft::new(NoticeKind::Drained);
-            match &drain.reason {
-                Some(reason) => draft.detail(reason.as_str()),
-                None => draft,
-            }
-        }
-        Fact::Undrained { expired, .. } => {
-            let draft = NoticeDraft::new(NoticeKind::Undrained);
-            if *expired { draft.detail("its time is up") } else { draft }
-        }
-        _ => return None,
-    };
-    Some(draft.targets(concerned(fact).into_iter().map(|target| named(settings, target))))
-}
-
-/// Returns the number of missing targets, and the first of them if services are named.
-fn missing_targets(missing: &[TargetRef], settings: &Settings) -> String {
-    let count = format!("missing: {} targets", missing.len());
-    let named: Vec<_> = missing.iter().map(|target| named(settings, *target)).collect();
-    if named.iter().all(|target| target.service.is_none()) {
-        return count;
-    }
-    format!("{count} ({})", first_few(&named, MISSING_NAMED, ", "))
-}
-
-/// Returns the target with checks that explain why an event concerns it: that of a refusal, or the first
-/// of those that fail alike.
-pub(super) fn explained(fact: &Fact) -> Option<TargetRef> {
-    let is_explained = matches!(fact, Fact::Refused { .. } | Fact::Alike { .. });
-    concerned(fact).first().copied().filter(|_| is_explained)
-}
-
-/// Returns the targets that an event concerns.
-fn concerned(fact: &Fact) -> Vec<TargetRef> {
-    match fact {
-        Fact::Refused { service, target, .. }
-        | Fact::RefusalOver { service, target, .. }
-        | Fact::EvidenceBack { service, target, .. }
-        | Fact::Drained { service, target, .. }
-        | Fact::Undrained { service, target, .. } => {
-            vec![TargetRef { service: *service, address: *target }]
-        }
-        Fact::Alike { service, targets, .. } | Fact::StillUnknown { service, targets } => {
-            let targets = targets.iter();
-            targets.map(|address| TargetRef { service: *service, address: *address }).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Whether a refusal for this reason makes a notice of its own. Isolation concerns the whole agent, and
-/// targets that fail alike their whole service; drains and dry-run show in other notices.
-fn is_notified(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::NoQuorum | Reason::Contested | Reason::Floor | Reason::Standby | Reason::MaxOut
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::IpAddr;
-
-    use super::*;
-    use crate::engine::ids::ServiceId;
-    use crate::engine::settings::ServiceSettings;
-    use crate::engine::types::IsolationCause;
-
-    /// Returns the detail of the notice of isolation in which these targets are missing.
-    fn detail(settings: &Settings, missing: Vec<TargetRef>) -> Option<String> {
-        let fact = Fact::Isolated { missing, cause: IsolationCause::NoCanary };
-        event(&fact, settings)?.signed(SystemTime::UNIX_EPOCH, "sfo-1", false).detail
-    }
-
-    #[test]
-    fn a_notice_of_isolation_names_missing_targets_by_service_only_if_services_are_named() {
-        let addresses = [1, 2].map(|last| IpAddr::from([192, 0, 2, last]));
-        let of_default = ServiceSettings::new(addresses.to_vec(), "www.example.com");
-        let mut settings = Settings::new(of_default.clone());
-        let cause = IsolationCause::NoCanary.as_str();
-        let missing = addresses.map(TargetRef::of_default).to_vec();
-        assert_eq!(detail(&settings, missing).unwrap(), format!("missing: 2 targets; {cause}"));
-
-        settings.services.clear();
-        let mut missing = Vec::new();
-        for (id, name) in [(1, "www"), (2, "mx")] {
-            let service = ServiceId::from(id);
-            let its = ServiceSettings { name: name.to_owned(), ..of_default.clone() };
-            settings.services.insert(service, its);
-            missing.extend(addresses.map(|address| TargetRef { service, address }));
-        }
-        let names = "www/192.0.2.1, www/192.0.2.2, mx/192.0.2.1 and 1 more";
-        let want = format!("missing: 4 targets ({names}); {cause}");
-        assert_eq!(detail(&settings, missing).unwrap(), want);
-    }
 }

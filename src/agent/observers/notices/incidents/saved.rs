@@ -1,0 +1,61 @@
+//! Open incidents for the state file, and from it.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Incidents, OpenIncident, OtherAgents};
+use crate::engine::Moment;
+use crate::notify::{IncidentKey, Notice, NoticeTarget};
+use crate::state::{SavedIncident, SavedIncidents, SavedMember};
+
+impl Incidents {
+    /// Returns the open incidents for the state file.
+    pub(in crate::agent::observers::notices) fn saved(&self) -> SavedIncidents {
+        let mut saved = Vec::new();
+        for (key, incident) in &self.open {
+            let mut targets = Vec::new();
+            for (NoticeTarget { service, address }, names) in &incident.members {
+                let (service, address, names) = (service.clone(), *address, names.clone());
+                targets.push(SavedMember { service, address, names });
+            }
+            let since = incident.since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            saved.push(SavedIncident {
+                key: key.clone(),
+                severity: incident.worst,
+                kind: incident.kind,
+                since: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+                targets,
+                left_to: incident.left_to.any.clone(),
+            });
+        }
+        SavedIncidents::new(saved)
+    }
+
+    /// Continues the incidents of an earlier run. `author` is the notice that each is made of.
+    pub(in crate::agent::observers::notices) fn inherit(
+        &mut self,
+        saved: &SavedIncidents,
+        author: &Notice,
+        now: Moment,
+    ) {
+        for incident in saved.all() {
+            let since = Duration::from_millis(incident.since);
+            let mut opened = Notice { targets: vec![], names: vec![], ..author.clone() };
+            opened.kind = incident.kind;
+            (opened.worst, opened.severity) = (incident.severity, incident.severity);
+            let mut open =
+                OpenIncident::new(&opened, OtherAgents::before(incident.left_to.clone()), now);
+            open.since = SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(author.at);
+            open.is_inherited = true;
+            for SavedMember { service, address, names } in &incident.targets {
+                let target = NoticeTarget { service: service.clone(), address: *address };
+                open.members.insert(target, names.clone());
+            }
+            // The file may have been edited.
+            let IncidentKey { zone, service, place, problem } = &incident.key;
+            let key = IncidentKey::new(Some(zone), Some(service), Some(place), *problem);
+            self.open.insert(key, open);
+        }
+        self.stand(author);
+        self.is_changed = true;
+    }
+}

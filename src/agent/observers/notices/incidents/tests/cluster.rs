@@ -1,0 +1,98 @@
+//! Several agents that see the same.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+#[test]
+fn an_agent_leaves_the_notices_to_the_one_before_it_and_takes_over_when_that_is_gone() {
+    let mut agent = Agent::new();
+    agent.report(NoticeKind::Refused, 1, &[1, 2]);
+    agent.wait(2);
+    assert!(agent.told().is_empty());
+    assert_eq!(agent.incidents.shown().len(), 1, "it knows the incident");
+    let author = agent.author();
+    agent.incidents.peer_gone(peer(1), &author);
+    agent.collect();
+    assert!(agent.told().is_empty(), "another is still before it");
+    agent.incidents.peer_gone(peer(2), &author);
+    agent.collect();
+    assert_eq!(agent.told(), ["standing refused 10.0.0.1/floor"]);
+    agent.report(NoticeKind::RefusalOver, 1, &[]);
+    assert_eq!(agent.told(), ["closed refusal_over 10.0.0.1/floor"]);
+}
+
+#[test]
+fn an_incident_that_another_agent_reports_ends_in_silence() {
+    let mut agent = Agent::new();
+    agent.report(NoticeKind::Refused, 1, &[1]);
+    agent.wait(2);
+    agent.report(NoticeKind::RefusalOver, 1, &[]);
+    assert!(agent.told().is_empty());
+    assert!(agent.incidents.shown().is_empty());
+}
+
+/// The agent that withdrew it is dead, and this one has restored it.
+#[test]
+fn the_agent_that_restores_closes_what_another_opened() {
+    let mut agent = Agent::new();
+    agent.report(NoticeKind::Withdrawn, 1, &[1]);
+    agent.wait(2);
+    assert!(agent.told().is_empty());
+    agent.report(NoticeKind::Restored, 1, &[]);
+    assert_eq!(agent.told(), ["closed restored 10.0.0.1/withdrawn"]);
+}
+
+/// The others agreed first, so the agent that opened it is not the first in rank.
+#[test]
+fn the_first_in_rank_takes_over_although_it_does_not_know_the_agent_that_opened_it() {
+    let mut agent = Agent::new();
+    let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target(1)]);
+    let draft = draft.of(key(1, IncidentProblem::Withdrawn));
+    let notice = draft.signed(agent.wall(), "sfo-1", false);
+    let writers = OtherAgents { any: [peer(1), peer(2)].into(), before: BTreeSet::new() };
+    agent.incidents.report(notice, writers, agent.now);
+    agent.wait(2);
+    assert!(agent.told().is_empty());
+    let author = agent.author();
+    agent.incidents.peer_gone(peer(1), &author);
+    agent.collect();
+    assert_eq!(agent.told(), ["standing withdrawn 10.0.0.1/withdrawn"]);
+}
+
+#[test]
+fn another_agent_that_comes_to_see_the_same_within_a_second_and_is_first_reports_it() {
+    let mut agent = Agent::new();
+    agent.report(NoticeKind::Refused, 1, &[]);
+    agent.now += Duration::from_secs(1);
+    agent.incidents.settle(agent.now, |_| OtherAgents::before([peer(1)].into()));
+    agent.collect();
+    assert!(agent.told().is_empty());
+    assert!(!agent.incidents.shown()[0].is_ours);
+}
+
+/// The agent that restored it has said so. Channels that repeat open incidents must stop all the same.
+#[test]
+fn an_end_that_another_agent_reported_is_only_for_channels_that_know_incidents() {
+    let mut agent = Agent::new();
+    agent.report(NoticeKind::Withdrawn, 1, &[]);
+    agent.wait(1);
+    agent.told();
+    let author = agent.author();
+    for _ in 0..2 {
+        agent.wait(6);
+        agent.incidents.look(|_| Cause::Reported, &author, agent.now);
+    }
+    agent.collect();
+    assert!(agent.sent[0].quiet);
+    assert_eq!(agent.told(), ["closed over 10.0.0.1/withdrawn"]);
+}
+
+#[test]
+fn what_an_agent_left_to_another_and_then_did_itself_it_reports() {
+    let mut agent = Agent::new();
+    agent.report(NoticeKind::Withdrawn, 1, &[1]);
+    agent.wait(2);
+    agent.report(NoticeKind::Withdrawn, 1, &[]);
+    assert_eq!(agent.told(), ["opened withdrawn 10.0.0.1/withdrawn"]);
+}

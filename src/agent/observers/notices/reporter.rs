@@ -1,0 +1,304 @@
+//! Decides which notices the facts make, and keeps the incidents that they belong to.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::causes::{self, Seen};
+use super::draft::{self, NoticeDraft};
+use super::incidents::{Incidents, OtherAgents, ShownIncident};
+use super::{acts, events, keys};
+use crate::agent::clock::{Clock, wall, wall_at};
+use crate::agent::observers::warnings::WarningChange;
+use crate::dns::confirm::effect::{EffectNews, ZoneNews};
+use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
+use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
+use crate::engine::types::Health;
+use crate::engine::{Engine, Moment};
+use crate::notify::{IncidentProblem, Notice, NoticeKind, Severity};
+use crate::settings::Config;
+use crate::state::SavedIncidents;
+
+/// Time between two looks at the causes of open incidents.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Decides which notices the facts make. The notices wait until they are taken.
+pub(super) struct Reporter {
+    agent: String,
+    dry_run: bool,
+    clock: Clock,
+    incidents: Incidents,
+    seen: Seen,
+    /// The dead targets that another agent may have withdrawn.
+    dead: BTreeSet<TargetRef>,
+    /// The services in which nothing was left at the last look.
+    emptied: BTreeSet<ServiceId>,
+    looked_at: Moment,
+}
+
+impl Reporter {
+    /// Creates the reporter of an agent with this name.
+    pub(super) fn new(agent: &str, dry_run: bool, clock: Clock) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            dry_run,
+            clock,
+            incidents: Incidents::default(),
+            seen: Seen::default(),
+            dead: BTreeSet::new(),
+            emptied: BTreeSet::new(),
+            looked_at: Moment::START,
+        }
+    }
+
+    /// Continues the incidents of an earlier run.
+    pub(super) fn inherit(&mut self, saved: &SavedIncidents) {
+        let author = self.author();
+        self.incidents.inherit(saved, &author, self.clock.now());
+    }
+
+    /// Removes and returns the notices that are due.
+    pub(super) fn take_due(&mut self) -> Vec<Notice> {
+        self.incidents.take_outbox()
+    }
+
+    /// Removes and returns all notices, also those that wait for others.
+    pub(super) fn take_all(&mut self) -> Vec<Notice> {
+        self.incidents.take_all()
+    }
+
+    /// Returns the open incidents for the state file.
+    pub(super) fn saved(&self) -> SavedIncidents {
+        self.incidents.saved()
+    }
+
+    /// Returns the open incidents, if they changed since the last call.
+    pub(super) fn changed(&mut self) -> Option<Vec<ShownIncident>> {
+        self.incidents.take_changed().then(|| self.incidents.shown())
+    }
+
+    /// Returns a notice of this agent without content.
+    fn author(&self) -> Notice {
+        NoticeDraft::new(NoticeKind::Over).signed(wall(), &self.agent, self.dry_run)
+    }
+
+    /// Reports something that this agent alone reports.
+    pub(super) fn report(&mut self, draft: NoticeDraft) {
+        self.report_after(draft, OtherAgents::default());
+    }
+
+    /// Reports something that is left to other agents, if there are any.
+    fn report_after(&mut self, draft: NoticeDraft, left_to: OtherAgents) {
+        let notice = draft.signed(wall(), &self.agent, self.dry_run);
+        self.incidents.report(notice, left_to, self.clock.now());
+    }
+
+    /// Follows another configuration.
+    pub(super) fn follow(&mut self, config: &Config) {
+        self.agent.clone_from(&config.name);
+        self.dry_run = config.dry_run;
+        self.seen.follow_config(config);
+    }
+
+    /// Reports that a configuration took the place of another one.
+    pub(super) fn reloaded(&mut self) {
+        // Another request may have taken the place of the one that was answered with the warning.
+        self.incidents.doubt(IncidentProblem::Certificate);
+        self.report(NoticeDraft::new(NoticeKind::Reloaded));
+    }
+
+    /// Tells new channels which incidents of this agent are open.
+    pub(super) fn stand(&mut self) {
+        let author = self.author();
+        self.incidents.stand(&author);
+    }
+
+    /// Reports the consequences of a fact.
+    pub(super) fn fact(&mut self, engine: &Engine, fact: &Fact) {
+        match fact {
+            Fact::Judged { .. } => {}
+            Fact::Failing { zone, problem } => self.failing(engine, *zone, problem),
+            Fact::FailingOver { zone } => self.recovered(engine, *zone),
+            Fact::Applied { .. } => {
+                for draft in acts::applied(engine, fact, &self.incidents) {
+                    self.report(draft);
+                }
+            }
+            Fact::Verdict { service, target: address, verdict, .. } => {
+                let target = TargetRef { service: *service, address: *address };
+                if !verdict.is_in_service() && engine.settings().cluster.is_some() {
+                    self.dead.insert(target);
+                } else {
+                    self.dead.remove(&target);
+                }
+            }
+            Fact::Peer { peer, alive: false } => {
+                let author = self.author();
+                self.incidents.peer_gone(*peer, &author);
+            }
+            fact => self.event(engine, fact),
+        }
+    }
+
+    /// Follows a listing of a zone.
+    pub(super) fn zone_listed(&mut self, engine: &Engine, zone: ZoneId) {
+        let Some(observed) = engine.observed(zone) else { return };
+        self.seen.listed.insert(zone);
+        self.follow_others(engine, zone);
+        let settings = engine.settings();
+        let key = keys::of_zone(settings, zone, None, IncidentProblem::ZoneInactive);
+        let draft = match &observed.caution {
+            Some(caution) => NoticeDraft::new(NoticeKind::ZoneInactive).detail(caution.as_str()),
+            None if self.incidents.is_open(&key, None) => NoticeDraft::new(NoticeKind::ZoneActive),
+            None => return,
+        };
+        self.report(draft.of(key).zone(settings.shown_zone(zone)));
+    }
+
+    /// Reports that name servers show a change, or do not.
+    pub(super) fn effect(&mut self, engine: &Engine, news: &ZoneNews) {
+        let (kind, effect) = match &news.news {
+            EffectNews::Visible { effect, .. } => (NoticeKind::Visible, effect),
+            EffectNews::NotVisible(effect) => (NoticeKind::NotVisible, effect),
+            _ => return,
+        };
+        let words = effect.in_words(news.provider, wall_at(effect.visible_at()));
+        let draft = acts::effect(engine, kind, (news.zone, effect), &self.incidents);
+        self.report(draft.detail(words));
+    }
+
+    /// Looks at changes without a fact, and makes the notices that have waited long enough.
+    pub(super) fn look(&mut self, engine: &Engine) {
+        let now = self.clock.now();
+        self.incidents.settle(now, |notice| others(engine, notice));
+        if now.since(self.looked_at) < LOOK_EVERY {
+            return;
+        }
+        self.looked_at = now;
+        if self.incidents.has_inherited() {
+            self.seen.follow(engine, now);
+        }
+        self.look_at_services(engine);
+        let (seen, author) = (&self.seen, self.author());
+        self.incidents.look(|it| causes::judge(engine, seen, now, it), &author, now);
+    }
+
+    /// Reports trouble with a provider.
+    fn failing(&mut self, engine: &Engine, zone: ZoneId, problem: &DnsProblem) {
+        self.seen.failing.insert(zone);
+        let settings = engine.settings();
+        let waiting: Vec<_> =
+            engine.waiting_for_dns(zone).map(|target| draft::named(settings, target)).collect();
+        let is_refused = problem.kind == DnsProblemKind::Refused;
+        let is_urgent = is_refused || !waiting.is_empty();
+        let draft = match problem.kind {
+            DnsProblemKind::Refused => NoticeDraft::new(NoticeKind::ProviderRefused),
+            DnsProblemKind::Unconfirmed => {
+                NoticeDraft::new(NoticeKind::Unconfirmed).targets(waiting)
+            }
+            DnsProblemKind::Unavailable | DnsProblemKind::Changed | DnsProblemKind::Defect => {
+                NoticeDraft::new(NoticeKind::Failing).targets(waiting)
+            }
+        };
+        let key = keys::of_zone(settings, zone, None, IncidentProblem::Provider);
+        let severity = if is_urgent { Severity::Critical } else { Severity::Warning };
+        let draft = draft.of(key).severity(severity).zone(settings.shown_zone(zone));
+        self.report(draft.detail(problem.what.as_str()));
+    }
+
+    fn recovered(&mut self, engine: &Engine, zone: ZoneId) {
+        self.seen.failing.remove(&zone);
+        let settings = engine.settings();
+        let key = keys::of_zone(settings, zone, None, IncidentProblem::Provider);
+        let draft = NoticeDraft::new(NoticeKind::ProviderBack).of(key);
+        self.report(draft.zone(settings.shown_zone(zone)));
+    }
+
+    /// Reports an event that changes nothing in DNS.
+    fn event(&mut self, engine: &Engine, fact: &Fact) {
+        let view = events::explained(fact).and_then(|it| engine.target_view(it));
+        let failed = view.map(|view| view.failed).unwrap_or_default();
+        let ahead = events::seen_by_all(fact).map(|target| keys::ahead(engine, target));
+        for draft in events::events(fact, engine.settings()) {
+            self.report_after(draft.failed(&failed), ahead.clone().unwrap_or_default());
+        }
+    }
+
+    /// Follows a certificate that ends soon, or was renewed.
+    pub(super) fn warned(&mut self, engine: &Engine, change: &WarningChange) {
+        let settings = engine.settings();
+        for target in engine.targets_at(change.endpoint) {
+            let key = keys::of_target(settings, target, IncidentProblem::Certificate);
+            let kind = match change.warning {
+                Some(_) => NoticeKind::CertificateEnds,
+                None => NoticeKind::CertificateRenewed,
+            };
+            let draft = NoticeDraft::new(kind).targets([draft::named(settings, target)]).of(key);
+            let ahead = keys::ahead(engine, target);
+            self.report_after(draft.explained(change.warning.clone()), ahead);
+        }
+    }
+
+    /// Opens the incidents of dead targets in a zone that another agent has withdrawn, without a
+    /// notice: this agent is to know them if the other one dies.
+    fn follow_others(&mut self, engine: &Engine, zone: ZoneId) {
+        let settings = engine.settings();
+        for target in std::mem::take(&mut self.dead) {
+            let Some(view) = engine.target_view(target).filter(|view| !view.in_service) else {
+                continue;
+            };
+            let is_here = settings.service(target.service).is_some_and(|its| its.zone == zone);
+            let is_out = view.health == Health::Down && view.drain.is_none();
+            if !is_here || !is_out || !engine.is_followed(target) {
+                self.dead.insert(target);
+                continue;
+            }
+            let writers = keys::writers(engine, target);
+            let (key, shown) = (
+                keys::of_target(settings, target, IncidentProblem::Withdrawn),
+                draft::named(settings, target),
+            );
+            if writers != OtherAgents::default() && !self.incidents.is_open(&key, Some(&shown)) {
+                let names = settings.service(target.service).map(|its| its.names.clone());
+                let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([shown]).of(key);
+                self.report_after(draft.names(&names.unwrap_or_default()), writers);
+            }
+        }
+    }
+
+    /// Reports services in which nothing is left.
+    fn look_at_services(&mut self, engine: &Engine) {
+        let settings = engine.settings();
+        for (service, its) in settings.services() {
+            let key = keys::of_service(settings, service, IncidentProblem::NoneLeft);
+            let is_open = self.incidents.is_open(&key, None);
+            let is_empty = !is_open && causes::is_none_left(engine, service);
+            // The peers may be about to see it too, and one of them to report it.
+            let is_none_left = is_empty && !self.emptied.insert(service);
+            if !is_empty {
+                self.emptied.remove(&service);
+            }
+            let is_over = is_open && causes::is_any_up(engine, service);
+            if !is_none_left && !is_over {
+                continue;
+            }
+            let kind = if is_over { NoticeKind::SomeBack } else { NoticeKind::NoneLeft };
+            let targets = its.targets.iter().map(|&address| TargetRef { service, address });
+            let targets = targets.map(|target| draft::named(settings, target));
+            let draft = NoticeDraft::new(kind).targets(targets).names(&its.names).of(key);
+            self.report_after(draft, keys::ahead_for(engine, service));
+        }
+    }
+}
+
+/// Returns the agents that report a refusal before this agent. All else is an act of this agent alone, or
+/// was left to others at once.
+fn others(engine: &Engine, notice: &Notice) -> OtherAgents {
+    let key = &notice.incident;
+    let service = keys::service_of(engine.settings(), key);
+    match (notice.kind, service, notice.targets.first()) {
+        (NoticeKind::Refused, Some(service), Some(target)) => {
+            keys::ahead(engine, TargetRef { service, address: target.address })
+        }
+        _ => OtherAgents::default(),
+    }
+}
