@@ -129,8 +129,8 @@ pub mod status {
     pub mod model {
         pub use crate::status::model::{
             Agent, CheckFailure, CheckStatus, CountedMode, Drained, EffectProgress, EffectStatus,
-            Health, Mode, Outcome, Peer, PhaseTimes, Reason, Returning, ServerStatus, Standby,
-            Status, Streak, Target, WaitingDrain,
+            Health, Mode, OpenIncidentStatus, Outcome, Peer, PhaseTimes, Reason, Returning,
+            ServerStatus, Standby, Status, Streak, Target, WaitingDrain,
         };
     }
 }

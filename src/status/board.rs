@@ -6,6 +6,7 @@
 
 mod checks;
 mod effects;
+mod incidents;
 mod surroundings;
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 use super::checks::AllChecks;
 use super::counters::StatusCounters;
 use super::input::{PeerStatus, ReceivedVote, Setup, TargetState, ZoneSetup};
-use super::model::{Agent, Canary, Change, Failure, WaitingDrain};
+use super::model::{Agent, Canary, Change, Failure, OpenIncidentStatus, WaitingDrain};
 use super::probes::{ProbeRow, Probes};
 use super::reader::Reader;
 use super::recent::Recent;
@@ -67,6 +68,7 @@ pub struct Board {
     canaries: Arc<[Canary]>,
     waiting_drains: Arc<[WaitingDrain]>,
     effects: Arc<ZoneEffects>,
+    incidents: Arc<Vec<OpenIncidentStatus>>,
     recent: Recent,
     counters: StatusCounters,
     heart: Arc<Heart>,
@@ -95,6 +97,7 @@ impl Board {
             canaries: Arc::new([]),
             waiting_drains: Arc::new([]),
             effects: Arc::default(),
+            incidents: Arc::default(),
             recent: Recent::default(),
             counters: StatusCounters::default(),
             heart: Arc::new(Heart::new(now.clock)),
@@ -360,6 +363,7 @@ impl Board {
             canaries: Arc::clone(&self.canaries),
             waiting_drains: Arc::clone(&self.waiting_drains),
             effects: Arc::clone(&self.effects),
+            incidents: Arc::clone(&self.incidents),
             recent: self.recent.clone(),
             counters: self.counters.clone(),
         };

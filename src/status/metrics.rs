@@ -20,6 +20,7 @@ use super::counters::ZoneCounts;
 use super::model::Reason;
 use super::snapshot::Snapshot;
 use crate::engine::ids::ZoneId;
+use crate::notify::Severity;
 
 /// The format of a scrape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,8 +160,24 @@ impl Scrape {
         families.gauge("goavail_peers_alive", "Peers whose votes count.", alive)
     }
 
+    /// Returns the number of open incidents of each severity.
+    fn open_incidents(&self) -> Vec<([(&'static str, &'static str); 1], f64)> {
+        let mut samples = Vec::new();
+        for severity in Severity::ALL {
+            let open = self.snapshot.incidents.iter().filter(|it| it.severity == severity).count();
+            let open = f64::from(u32::try_from(open).unwrap_or(u32::MAX));
+            samples.push(([("severity", severity.word())], open));
+        }
+        samples
+    }
+
     fn dns(&self, families: &mut Families<'_>) -> fmt::Result {
         let counters = &self.snapshot.counters;
+        families.gauges(
+            "goavail_incidents_open",
+            "Open incidents, by their highest severity.",
+            self.open_incidents(),
+        )?;
         families.gauges(
             "goavail_name_failing",
             "1 while a name is left alone because of a problem of its own, 0 otherwise.",

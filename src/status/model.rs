@@ -6,6 +6,7 @@
 mod checks;
 mod drains;
 mod effects;
+mod incidents;
 mod limits;
 mod reason;
 mod returning;
@@ -22,6 +23,7 @@ pub use crate::engine::event::Reason;
 pub use checks::{CheckFailure, CheckStatus, CountedMode, PhaseTimes};
 pub use drains::{Drained, WaitingDrain};
 pub use effects::{EffectProgress, EffectStatus, ServerStatus};
+pub use incidents::OpenIncidentStatus;
 pub(crate) use limits::{Canary, Limits};
 pub(crate) use reason::StatedReason;
 pub use returning::Returning;
@@ -61,6 +63,9 @@ pub struct Status<T = Vec<Target>> {
     /// The canaries, in the configuration's order.
     #[serde(default)]
     pub canaries: Vec<Canary>,
+    /// The open incidents, the most severe first.
+    #[serde(default)]
+    pub incidents: Vec<OpenIncidentStatus>,
     /// The newest of `changes`.
     pub last_change: Option<Change>,
     /// The newest failure, whether or not it is over.

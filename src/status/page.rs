@@ -6,6 +6,7 @@
 mod chart;
 mod effects;
 mod html;
+mod incidents;
 mod targets;
 
 use std::fmt::Write as _;
@@ -71,6 +72,7 @@ pub(super) fn render(status: &Status, hours: Hours<'_>, shown: usize) -> String 
     banners(&mut out, status);
     targets::section(&mut out, status, hours, shown);
     peers(&mut out, &status.peers, status.at);
+    incidents::section(&mut out, status);
     effects::section(&mut out, status);
     changes(&mut out, &status.changes);
     footer(&mut out, status);

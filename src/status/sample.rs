@@ -141,6 +141,7 @@ pub(crate) fn status() -> Status {
         services: vec![service()],
         zones: vec![zone(&failure)],
         waiting_drains: vec![],
+        incidents: vec![],
         canaries: vec![Canary { address: "192.0.2.1".into(), limits: None }],
         peers: vec![Peer {
             address: "192.0.2.81:8080".into(),

@@ -10,7 +10,8 @@ use super::counters::StatusCounters;
 use super::history::Minute;
 use super::input::{PeerStatus, Setup, ZoneSetup};
 use super::model::{
-    Agent, Canary, EffectStatus, Peer, ServiceStatus, Status, Target, WaitingDrain, ZoneStatus,
+    Agent, Canary, EffectStatus, OpenIncidentStatus, Peer, ServiceStatus, Status, Target,
+    WaitingDrain, ZoneStatus,
 };
 use super::probes::ProbeView;
 use super::recent::Recent;
@@ -48,6 +49,7 @@ pub struct Snapshot {
     pub(super) canaries: Arc<[Canary]>,
     pub(super) waiting_drains: Arc<[WaitingDrain]>,
     pub(super) effects: Arc<ZoneEffects>,
+    pub(super) incidents: Arc<Vec<OpenIncidentStatus>>,
     pub(super) recent: Recent,
     pub(super) counters: StatusCounters,
 }
@@ -70,6 +72,7 @@ impl Snapshot {
             canaries: Arc::new([]),
             waiting_drains: Arc::new([]),
             effects: Arc::default(),
+            incidents: Arc::default(),
             recent: Recent::default(),
             counters: StatusCounters::default(),
         }
@@ -102,6 +105,7 @@ impl Snapshot {
             peers: self.peers.iter().map(|peer| self.peer(peer)).collect(),
             waiting_drains: self.waiting_drains.to_vec(),
             canaries: self.canaries.to_vec(),
+            incidents: self.incidents.to_vec(),
             last_change: changes.first().cloned(),
             last_error: self.recent.last_error(dates),
             failing: self.recent.failing(dates),

@@ -2,6 +2,7 @@
 
 mod checks;
 mod effects;
+mod incidents;
 
 use std::fmt::Write as _;
 
@@ -74,6 +75,7 @@ fn header(status: &Status, paint: Paint) -> Vec<String> {
     lines.extend(returns(status, paint));
     lines.extend(limiting(status, paint));
     lines.extend(events(status, paint));
+    lines.extend(incidents::lines(status, paint));
     lines.extend(effects::lines(status, paint));
     lines
 }

@@ -134,7 +134,7 @@ impl Families {
 }
 
 /// Every metric, its type and its labels, as they were promised.
-const PROMISED: [(&str, &str, &[&str]); 23] = [
+const PROMISED: [(&str, &str, &[&str]); 24] = [
     ("goavail_target_up", "gauge", &["target"]),
     ("goavail_target_evidence_age_seconds", "gauge", &["target"]),
     ("goavail_target_limits_replies", "gauge", &["target"]),
@@ -155,6 +155,7 @@ const PROMISED: [(&str, &str, &[&str]); 23] = [
     ("goavail_notices_total", "counter", &["channel", "outcome"]),
     ("goavail_reloads_total", "counter", &["outcome"]),
     ("goavail_caught_panics_total", "counter", &["part"]),
+    ("goavail_incidents_open", "gauge", &["severity"]),
     ("goavail_isolated", "gauge", &[]),
     ("goavail_dry_run", "gauge", &[]),
     ("goavail_build_info", "gauge", &["version"]),
