@@ -345,6 +345,6 @@ impl Drop for Agent {
 }
 
 #[expect(clippy::disallowed_methods, reason = "bounds are real time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

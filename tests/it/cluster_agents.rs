@@ -39,6 +39,7 @@ mod cuts;
 mod deaths;
 mod go_agents;
 pub(crate) mod harness;
+mod incidents;
 mod log_lines;
 mod provider;
 mod reloads;

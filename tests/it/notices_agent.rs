@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod events;
+mod incidents;
 mod provider;
 mod slack;
 
@@ -39,8 +40,12 @@ impl Harness {
     }
 
     async fn with(slack: Server) -> Self {
+        Self::with_targets(slack, 3).await
+    }
+
+    async fn with_targets(slack: Server, count: u8) -> Self {
         let cloudflare = FakeCloudflare::start("example.com");
-        let (targets, port) = loopback_addresses(3);
+        let (targets, port) = loopback_addresses(count);
         for target in &targets {
             cloudflare.zone(|zone| _ = zone.seed("A", WWW, &target.to_string()));
         }
@@ -73,7 +78,7 @@ impl Harness {
              {QUICK}{top}\n[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
              ip_addresses = {:?}\napi_url = \"{}\"\n",
             self.port,
-            self.named(&[0, 1, 2]),
+            self.named(&(0..self.targets.len()).collect::<Vec<_>>()),
             self.cloudflare.url()
         )
     }
@@ -81,7 +86,7 @@ impl Harness {
     /// An agent that writes and has confirmed every target.
     fn confirmed(&self, top: &str) -> Agent {
         let mut agent = setup(&self.config(top)).args(["--no-dry-run", "monitor"]).start();
-        agent.nth(3, &["target confirmed up"]);
+        agent.nth(self.targets.len(), &["target confirmed up"]);
         agent
     }
 

@@ -157,7 +157,7 @@ fn notices(channel: &str, outcome: &str, count: u64) -> String {
 }
 
 /// The response of the control socket.
-fn get(socket: &Path, path: &str) -> String {
+pub(super) fn get(socket: &Path, path: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();

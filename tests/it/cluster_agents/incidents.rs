@@ -1,0 +1,177 @@
+//! One incident of a whole cluster: opened once and closed once, whichever agent does it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use serde_json::Value;
+use tokio::io::{AsyncWriteExt as _, BufReader};
+use tokio::sync::mpsc;
+
+use super::harness::{Harness, Members, PATIENT, gone, ranked_one};
+use crate::lab::{run, v4};
+
+/// A target that nothing happens to.
+const CALM: u32 = 9_999;
+
+/// The receiver of notices on the loopback of each agent.
+const WEBHOOK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_000);
+
+/// The notices of all agents, each with the number of its agent.
+struct Notices {
+    received: mpsc::UnboundedReceiver<(usize, Value)>,
+    seen: Vec<(usize, Value)>,
+}
+
+impl Notices {
+    /// Receives the notices of these agents.
+    fn listen(harness: &Harness, agents: usize) -> Self {
+        let (sender, received) = mpsc::unbounded_channel();
+        for index in 0..agents {
+            let (listener, sender) = (harness.listen(index, WEBHOOK), sender.clone());
+            harness.runtime().spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let mut stream = BufReader::new(stream);
+                    let _ = sender.send((index, crate::notify::request(&mut stream).await));
+                    let answer = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok";
+                    let _ = stream.write_all(answer.as_bytes()).await;
+                }
+            });
+        }
+        Self { received, seen: vec![] }
+    }
+
+    /// Waits for a notice about a problem with this status.
+    fn wait(&mut self, harness: &Harness, problem: &str, status: &str) -> Value {
+        loop {
+            let next = async { tokio::time::timeout(PATIENT, self.received.recv()).await };
+            let next = harness.runtime().block_on(next);
+            let (index, notice) = next.unwrap_or_else(|_| panic!("{:#?}", self.seen)).unwrap();
+            self.seen.push((index, notice.clone()));
+            let key = notice["incident"].as_str().unwrap();
+            if key.ends_with(&format!("/{problem}")) && notice["status"] == status {
+                return notice;
+            }
+        }
+    }
+
+    /// The agent that sent the last notice.
+    fn last(&self) -> usize {
+        self.seen.last().expect("a notice").0
+    }
+
+    /// The agents that sent a notice about a problem, each with the status, and the only key.
+    fn about(&mut self, problem: &str) -> (Vec<(usize, String)>, String) {
+        while let Ok(notice) = self.received.try_recv() {
+            self.seen.push(notice);
+        }
+        let (mut said, mut keys) = (Vec::new(), Vec::new());
+        for (index, notice) in &self.seen {
+            let key = notice["incident"].as_str().unwrap();
+            if key.ends_with(&format!("/{problem}")) {
+                said.push((*index, notice["status"].as_str().unwrap().to_owned()));
+                keys.push(key.to_owned());
+            }
+        }
+        keys.dedup();
+        assert_eq!(keys.len(), 1, "one key for all agents: {:#?}", self.seen);
+        (said, keys.remove(0))
+    }
+}
+
+/// Three agents that send their notices.
+fn members(targets: &[IpAddr], top: &str) -> Members {
+    let mut members = Members::new(3, targets);
+    let webhook = format!("webhook_url = \"http://{WEBHOOK}/\"\n");
+    members.top = [members.top, webhook, top.to_owned()].concat();
+    members
+}
+
+fn said(index: usize, status: &str) -> (usize, String) {
+    (index, status.to_owned())
+}
+
+#[test]
+fn three_agents_open_an_incident_once_and_close_it_once() {
+    run(|| {
+        let target = ranked_one(&[0, 1, 2], 3);
+        let targets = [target, v4(CALM)];
+        let harness = Harness::new(3, &targets);
+        let mut notices = Notices::listen(&harness, 3);
+        let _agents = harness.start_all(&[0, 1, 2], &members(&targets, ""));
+        harness.lab.remove(&[target]);
+        notices.wait(&harness, "withdrawn", "opened");
+        let opener = notices.last();
+        for index in 0..3 {
+            // The others know it, and leave the notices to the one that wrote.
+            let status = harness.until_status(index, |status| !status.incidents.is_empty());
+            assert_eq!(status.incidents[0].reported_here, index == opener, "{status:#?}");
+        }
+        harness.lab.add(&[target]);
+        notices.wait(&harness, "withdrawn", "closed");
+        for index in 0..3 {
+            harness.until_status(index, |status| status.incidents.is_empty());
+        }
+        let (all, key) = notices.about("withdrawn");
+        let words: Vec<_> = all.iter().map(|(_, word)| word.as_str()).collect();
+        assert_eq!(words, ["opened", "closed"], "{:#?}", notices.seen);
+        assert_eq!(key, format!("goavail/default/default/{target}/withdrawn"));
+    });
+}
+
+#[test]
+fn an_incident_is_closed_once_although_the_agent_that_opened_it_dies() {
+    run(|| {
+        let target = ranked_one(&[0, 1, 2], 3);
+        let targets = [target, v4(CALM)];
+        let harness = Harness::new(3, &targets);
+        let mut notices = Notices::listen(&harness, 3);
+        let mut agents = harness.start_all(&[0, 1, 2], &members(&targets, ""));
+        harness.lab.remove(&[target]);
+        notices.wait(&harness, "withdrawn", "opened");
+        let opener = notices.last();
+        let others: Vec<usize> = (0..3).filter(|index| *index != opener).collect();
+        for index in &others {
+            harness.until_status(*index, |status| !status.incidents.is_empty());
+        }
+        agents.remove(opener).kill();
+        for agent in &mut agents {
+            gone(agent, opener);
+        }
+        let first = others[0];
+        harness.until_status(first, |status| status.incidents[0].reported_here);
+        harness.lab.add(&[target]);
+        notices.wait(&harness, "withdrawn", "closed");
+        for index in others {
+            harness.until_status(index, |status| status.incidents.is_empty());
+        }
+        let (all, _) = notices.about("withdrawn");
+        let words: Vec<_> = all.iter().map(|(_, word)| word.as_str()).collect();
+        assert_eq!(words, ["opened", "closed"], "{:#?}", notices.seen);
+        assert!(all[1].0 != opener, "{all:?}");
+    });
+}
+
+#[test]
+fn of_three_agents_that_refuse_the_same_one_says_so() {
+    run(|| {
+        let target = ranked_one(&[0, 1, 2], 3);
+        let harness = Harness::new(3, &[target]);
+        let mut notices = Notices::listen(&harness, 3);
+        let _agents = harness.start_all(&[0, 1, 2], &members(&[target], "min_in_service = 1\n"));
+        harness.lab.remove(&[target]);
+        notices.wait(&harness, "floor", "opened");
+        for index in 0..3 {
+            harness.until_status(index, |status| {
+                status.incidents.iter().any(|incident| incident.key.ends_with("/floor"))
+            });
+        }
+        harness.lab.add(&[target]);
+        notices.wait(&harness, "floor", "closed");
+        for index in 0..3 {
+            harness.until_status(index, |status| status.incidents.is_empty());
+        }
+        for problem in ["floor", "none_left"] {
+            let (all, _) = notices.about(problem);
+            assert_eq!(all, [said(0, "opened"), said(0, "closed")], "{:#?}", notices.seen);
+        }
+    });
+}
