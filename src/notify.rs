@@ -35,7 +35,8 @@
 //! ```
 //!
 //! `incident` is an [`IncidentKey`], `status` a word of [`IncidentStatus`], `severity` one of
-//! [`Severity`]; `advice` may be null. If a message was merged from notices of several incidents,
+//! [`Severity`]; `advice` may be null. `"reminder": true` says that nothing new happened, and `"test":
+//! true` that nothing happened at all. If a message was merged from notices of several incidents,
 //! `"incidents"` has all of their keys.
 //!
 //! `kind` is one of the words of [`NoticeKind::word`]; `text` is the text for Slack. If the
@@ -50,30 +51,28 @@ mod grouping;
 mod incident;
 mod kind;
 mod message;
+mod notifier;
+mod receiver;
+mod reminders;
+mod rendering;
+mod route;
 mod section;
+mod tables;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-
-use counters::ChannelCounters;
-use delivery::Delivery;
-use section::Receiver;
-
+pub(crate) use channels::{CHANNELS, ChannelKind};
 pub(crate) use counters::NoticeCounters;
 pub use delivery::DeliveryPace;
 pub(crate) use grouping::NoticeQueue;
 pub use incident::{IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Severity};
 pub use kind::NoticeKind;
+pub use notifier::Notifier;
 pub(crate) use section::NoticesSection;
 pub use section::NotifyConfig;
-
-/// Maximum number of notices in the queue of a channel: more than the targets of the largest agent,
-/// so that all of them may go down at once.
-const QUEUE: usize = 16_384;
+pub(crate) use tables::{GROUP, ParsedChannel, ServiceZones, group};
 
 /// An event that concerns the operator.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +116,8 @@ pub struct Notice {
     pub since: SystemTime,
     /// The next step for a person, where one is known.
     pub advice: Option<String>,
+    /// What the notice is besides news.
+    pub mark: NoticeMark,
 }
 
 /// A target in a notice.
@@ -159,102 +160,16 @@ pub struct NoticeEvidence {
     pub took: Option<Duration>,
 }
 
-/// Sends notices to all channels. Must be created inside a Tokio runtime.
-#[derive(Debug)]
-pub struct Notifier {
-    channels: Vec<ChannelQueue>,
-    counters: NoticeCounters,
-    /// Set to `true` to drop the remaining notices.
-    give_up: watch::Sender<bool>,
-}
-
-/// The queue of one channel and its task.
-#[derive(Debug)]
-struct ChannelQueue {
-    counters: ChannelCounters,
-    queue: mpsc::Sender<Notice>,
-    task: JoinHandle<()>,
-}
-
-impl Notifier {
-    /// Opens the configured channels. An unusable channel is reported as an error in the log; the
-    /// others work.
-    pub fn start(config: &NotifyConfig) -> Self {
-        Self::with_pace(config, DeliveryPace::default())
-    }
-
-    /// Like [`Self::start`], with another pace.
-    pub fn with_pace(config: &NotifyConfig, pace: DeliveryPace) -> Self {
-        Self::with_counters(config, pace, NoticeCounters::default())
-    }
-
-    /// Opens new channels that replace those of this notifier. `same` are the channels with an
-    /// unchanged destination.
-    #[must_use]
-    pub fn successor(&self, config: &NotifyConfig, same: &[&str]) -> Self {
-        Self::with_counters(config, DeliveryPace::default(), self.counters.successor(same))
-    }
-
-    /// Returns the counters of notices.
-    pub fn counters(&self) -> &NoticeCounters {
-        &self.counters
-    }
-
-    fn with_counters(config: &NotifyConfig, pace: DeliveryPace, counters: NoticeCounters) -> Self {
-        let mut notifier =
-            Self { channels: Vec::new(), counters, give_up: watch::Sender::new(false) };
-        for receiver in config.receivers() {
-            notifier.open(receiver, pace);
-        }
-        notifier
-    }
-
-    /// Opens the channel to a receiver.
-    fn open(&mut self, receiver: &Receiver, pace: DeliveryPace) {
-        let channel = receiver.channel.name;
-        let counters = self.counters.channel(channel);
-        match (receiver.channel.open)(&receiver.url) {
-            Ok(opened) => {
-                let (queue, inbox) = mpsc::channel(QUEUE);
-                let delivery = Delivery::new(opened, pace, self.counters.channel(channel));
-                let task = tokio::spawn(delivery.run(inbox, self.give_up.subscribe()));
-                self.channels.push(ChannelQueue { counters, queue, task });
-            }
-            Err(error) => {
-                counters.unusable(&error.to_string());
-                tracing::error!(channel, %error, "channel unusable; no notices are sent to it");
-            }
-        }
-    }
-
-    /// Queues a notice for every channel and returns at once. If the queue of a channel is full the
-    /// notice is lost there, and a log line reports it.
-    pub fn send(&self, notice: &Notice) {
-        for channel in &self.channels {
-            if let Err(error) = channel.queue.try_send(notice.clone()) {
-                let why = match error {
-                    mpsc::error::TrySendError::Full(_) => "its queue is full",
-                    mpsc::error::TrySendError::Closed(_) => "its task has ended",
-                };
-                channel.counters.dropped(notice, why);
-            }
-        }
-    }
-
-    /// Lets the channels deliver waiting notices, for `limit` at most in total. The rest is
-    /// dropped, with a log line for each.
-    pub async fn close(self, limit: Duration) {
-        let mut tasks = Vec::new();
-        for ChannelQueue { queue, task, .. } in self.channels {
-            drop(queue); // so that the task ends when it has sent what waits
-            tasks.push(task);
-        }
-        let mut all = std::pin::pin!(futures_util::future::join_all(tasks));
-        if tokio::time::timeout(limit, &mut all).await.is_err() {
-            self.give_up.send_replace(true);
-            all.await;
-        }
-    }
+/// What a notice is besides news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum NoticeMark {
+    /// It is news.
+    #[default]
+    News,
+    /// It says again that an incident is still open.
+    Still,
+    /// It tests a channel: nothing happened.
+    Test,
 }
 
 #[cfg(test)]
@@ -288,6 +203,7 @@ mod tests {
             worst: Severity::Warning,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
             advice: None,
+            mark: NoticeMark::News,
         }
     }
 }

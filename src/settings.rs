@@ -38,6 +38,7 @@ use crate::dns::confirm::section::ConfirmKeys;
 use crate::dns::providers::{PROVIDERS, PublishedService, ZoneConfig};
 use crate::engine::ids::ServiceId;
 use crate::file;
+use crate::notify::CHANNELS;
 use crate::status::{StatusConfig, StatusSection};
 use parsed::ParsedFile;
 use sections::ParsedSections;
@@ -55,7 +56,8 @@ pub(crate) use standby::StandbyConfig;
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
 /// The kinds of tables of this program.
-const KINDS: Kinds<'static> = Kinds { providers: &PROVIDERS, checks: &checks::CHECK_TYPES };
+const KINDS: Kinds<'static> =
+    Kinds { providers: &PROVIDERS, checks: &checks::CHECK_TYPES, channels: &CHANNELS };
 
 /// Returns every key that a file may hold, as the documentation writes it: with its section in
 /// front, as in `Cloudflare.ttl`, unless it stands above the first section.

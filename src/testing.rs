@@ -73,7 +73,7 @@ pub mod http {
 pub mod notify {
     pub use crate::notify::{
         DeliveryPace, IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Notice,
-        NoticeEvidence, NoticeKind, NoticeTarget, Notifier, NotifyConfig, Severity,
+        NoticeEvidence, NoticeKind, NoticeMark, NoticeTarget, Notifier, NotifyConfig, Severity,
     };
 }
 

@@ -104,11 +104,7 @@ impl Environment<'_> {
 ///
 /// Returns a sentence that names the file, and holds none of its content.
 pub(crate) fn token_in_file(path: &Path, shown: &str) -> Result<String, String> {
-    let token = text_in_file(path, shown)?;
-    let lines = token.lines().count();
-    if lines > 1 {
-        return Err(format!("{shown} holds {lines} lines; the token alone is allowed"));
-    }
+    let token = one_line_in_file(path, shown, "the token")?;
     if !rule::fits_a_header(&token) {
         return Err(format!("{shown} holds {}", not_allowed(&hidden(&token), rule::VISIBLE)));
     }
@@ -118,6 +114,25 @@ pub(crate) fn token_in_file(path: &Path, shown: &str) -> Result<String, String> 
         return Err(format!("{shown} holds a name and a value; the token alone is allowed"));
     }
     Ok(token)
+}
+
+/// Returns the one line of text in a file, without the line end that editors leave. `shown` is the path
+/// in a form that may be displayed.
+///
+/// # Errors
+///
+/// Returns a sentence that names the file, and holds none of its content.
+pub(crate) fn line_in_file(path: &Path, shown: &str) -> Result<String, String> {
+    one_line_in_file(path, shown, "the secret")
+}
+
+/// Returns the only line in a file. `secret` is the name of the content.
+fn one_line_in_file(path: &Path, shown: &str, secret: &str) -> Result<String, String> {
+    let text = text_in_file(path, shown)?;
+    match text.lines().count() {
+        0 | 1 => Ok(text),
+        lines => Err(format!("{shown} holds {lines} lines; {secret} alone is allowed")),
+    }
 }
 
 /// Returns the text of a file without the line end that editors leave. It is never empty.

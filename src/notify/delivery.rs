@@ -4,14 +4,17 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::Notice;
 use super::counters::ChannelCounters;
 use super::grouping::NoticeQueue;
-use super::{IncidentStatus, Notice};
+use super::incident::IncidentStatus;
+use super::reminders::Reminders;
 use crate::backoff::Backoff;
 use crate::panics::{RestartBackoff, caught};
 use crate::text::seconds;
@@ -66,16 +69,26 @@ pub(crate) type Posting<'a> = Pin<Box<dyn Future<Output = Result<(), PostError>>
 
 /// A receiver of notices, one at a time.
 pub(crate) trait Channel: Send + Sync + 'static {
-    /// Returns the name of the channel for the log.
-    fn name(&self) -> &'static str;
+    /// Whether the receiver knows incidents by their keys. It then gets each notice by itself, and none
+    /// that belongs to no incident.
+    fn knows_incidents(&self) -> bool {
+        false
+    }
 
     /// Makes one attempt, which always completes.
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a>;
 
-    /// Whether the receiver knows incidents by their keys. Notices of several incidents are then never
-    /// merged, and the channel gets those with [`IncidentStatus::Standing`] and the quiet ones too.
-    fn knows_incidents(&self) -> bool {
-        false
+    /// Returns the interval at which the receiver is told again what is open; `None` is never.
+    fn repeats_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Follows a notice that is no message: an incident that was open before this channel was.
+    fn stand(&self, _notice: &Notice) {}
+
+    /// Tells the receiver again what is open.
+    fn repeat(&self) -> Posting<'_> {
+        Box::pin(async { Ok(()) })
     }
 
     /// Rebuilds the client after a panic.
@@ -86,7 +99,8 @@ pub(crate) trait Channel: Send + Sync + 'static {
 pub(super) struct Delivery {
     channel: Box<dyn Channel>,
     pace: DeliveryPace,
-    counters: ChannelCounters,
+    counters: Arc<ChannelCounters>,
+    remind_after: Option<Duration>,
 }
 
 /// The notices that were received and are not delivered yet.
@@ -95,6 +109,8 @@ struct Backlog {
     waiting: NoticeQueue,
     /// The notices that are being sent, oldest first.
     unsent: VecDeque<Notice>,
+    /// The incidents that are open.
+    reminders: Reminders,
 }
 
 impl Backlog {
@@ -104,14 +120,31 @@ impl Backlog {
     }
 }
 
+/// The next thing to do while no notice waits.
+enum Wakeup {
+    /// A notice arrived.
+    Notice(Notice),
+    /// The queue is closed.
+    Closed,
+    /// Reminders are due.
+    Remind,
+    /// The receiver is to be told again what is open.
+    Repeat,
+}
+
 impl Delivery {
     /// Prepares the delivery to `channel`.
     pub(super) fn new(
         channel: Box<dyn Channel>,
         pace: DeliveryPace,
-        counters: ChannelCounters,
+        counters: Arc<ChannelCounters>,
     ) -> Self {
-        Self { channel, pace, counters }
+        Self { channel, pace, counters, remind_after: None }
+    }
+
+    /// Says incidents again that are open for this time; `None` is never.
+    pub(super) fn reminding(self, remind_after: Option<Duration>) -> Self {
+        Self { remind_after, ..self }
     }
 
     /// Delivers the notices from `inbox` until that is closed and empty, or until `give_up` is set.
@@ -122,7 +155,8 @@ impl Delivery {
         mut give_up: watch::Receiver<bool>,
     ) {
         let waiting = NoticeQueue::new(self.pace.window, !self.channel.knows_incidents());
-        let mut backlog = Backlog { waiting, unsent: VecDeque::new() };
+        let reminders = Reminders::new(self.remind_after);
+        let mut backlog = Backlog { waiting, unsent: VecDeque::new(), reminders };
         let mut rest = RestartBackoff::default();
         loop {
             let began = Instant::now();
@@ -136,7 +170,7 @@ impl Delivery {
                 },
             };
             let wait = rest.after(began.elapsed());
-            let (channel, shown) = (self.channel.name(), seconds(wait));
+            let (channel, shown) = (self.counters.channel(), seconds(wait));
             tracing::error!(channel, wait = shown, "{panicked}; begins anew");
             for notice in backlog.take() {
                 self.counters.dropped(&notice, "a defect");
@@ -155,46 +189,86 @@ impl Delivery {
     }
 
     /// Runs the loop of [`Self::run`]. If it is dropped, the remaining notices are in `backlog`.
+    #[expect(clippy::disallowed_methods, reason = "reminders and repetitions have their own time")]
     async fn deliver(&self, inbox: &mut mpsc::Receiver<Notice>, backlog: &mut Backlog) {
-        let Backlog { waiting, unsent } = backlog;
+        let Backlog { waiting, unsent, reminders } = backlog;
+        let mut repeat_at = self.channel.repeats_every().map(|every| Instant::now() + every);
         loop {
             if waiting.is_empty() {
-                let Some(notice) = inbox.recv().await else { return };
-                self.admit(waiting, notice);
-                if waiting.is_empty() {
-                    continue;
+                match next(inbox, reminders.next(), repeat_at).await {
+                    Wakeup::Closed => return,
+                    Wakeup::Notice(notice) => self.follow(waiting, reminders, notice),
+                    Wakeup::Remind => {
+                        for reminder in reminders.due(Instant::now()) {
+                            self.admit(waiting, reminder);
+                        }
+                    }
+                    Wakeup::Repeat => {
+                        while_receiving(self.repeat(), inbox, |late| {
+                            self.follow(waiting, reminders, late);
+                        })
+                        .await;
+                        repeat_at =
+                            self.channel.repeats_every().map(|every| Instant::now() + every);
+                    }
                 }
+                continue;
             }
             // While the inbox is open this is the whole window. Once it is closed nothing can join.
             let joining = async {
                 while let Some(notice) = inbox.recv().await {
-                    self.admit(waiting, notice);
+                    self.follow(waiting, reminders, notice);
                 }
             };
             let _ = tokio::time::timeout(self.pace.window, joining).await;
             *unsent = waiting.take();
             while let Some(notice) = unsent.front() {
                 let sending = self.send(notice);
-                while_receiving(sending, inbox, |late| self.admit(waiting, late)).await;
+                while_receiving(sending, inbox, |late| self.follow(waiting, reminders, late)).await;
                 unsent.pop_front();
             }
         }
     }
 
+    /// Takes a notice from the queue. One that is no message, or that belongs to no incident where the
+    /// receiver knows nothing else, is not sent.
+    #[expect(clippy::disallowed_methods, reason = "reminders have their own time")]
+    fn follow(&self, waiting: &mut NoticeQueue, reminders: &mut Reminders, notice: Notice) {
+        // Another agent has sent the message, and reminds of it.
+        let is_quiet = notice.quiet && !self.channel.knows_incidents();
+        if !is_quiet || notice.status == IncidentStatus::Closed {
+            reminders.follow(&notice, Instant::now());
+        }
+        match notice.status {
+            _ if is_quiet => {}
+            IncidentStatus::Standing => self.channel.stand(&notice),
+            IncidentStatus::Event if self.channel.knows_incidents() => {}
+            _ => self.admit(waiting, notice),
+        }
+    }
+
     /// Adds a notice to those that wait, which may be too many.
     fn admit(&self, waiting: &mut NoticeQueue, notice: Notice) {
-        let is_message = notice.status != IncidentStatus::Standing && !notice.quiet;
-        if !is_message && !self.channel.knows_incidents() {
-            return;
-        }
         if let Some(gone) = waiting.add(notice) {
             self.counters.dropped(&gone, "too many wait to be sent");
         }
     }
 
+    /// Tells the receiver again what is open. A panic counts as a failure that may pass.
+    async fn repeat(&self) {
+        match caught("a notice", self.channel.repeat()).await {
+            Ok(Ok(())) => self.counters.repeated(None),
+            Ok(Err(error)) => self.counters.repeated(Some(&error.to_string())),
+            Err(panicked) => {
+                self.channel.renew();
+                self.counters.repeated(Some(&panicked.to_string()));
+            }
+        }
+    }
+
     /// Retries until the channel accepts the notice or further attempts are pointless.
     async fn send(&self, notice: &Notice) {
-        let channel = self.channel.name();
+        let channel = self.counters.channel();
         let mut backoff = Backoff::new(self.pace.first_wait, LONGEST_BACKOFF);
         let mut tries_left = self.pace.tries;
         loop {
@@ -221,12 +295,34 @@ impl Delivery {
         match caught("a notice", self.channel.post(notice)).await {
             Ok(posted) => posted,
             Err(panicked) => {
-                let channel = self.channel.name();
+                let channel = self.counters.channel();
                 tracing::error!(channel, "{panicked}; it is tried again");
                 self.channel.renew();
                 Err(PostError::Later { why: panicked.to_string(), retry_after: None })
             }
         }
+    }
+}
+
+/// Waits for the next thing to do.
+async fn next(
+    inbox: &mut mpsc::Receiver<Notice>,
+    remind_at: Option<Instant>,
+    repeat_at: Option<Instant>,
+) -> Wakeup {
+    tokio::select! {
+        biased;
+        notice = inbox.recv() => notice.map_or(Wakeup::Closed, Wakeup::Notice),
+        () = at(remind_at) => Wakeup::Remind,
+        () = at(repeat_at) => Wakeup::Repeat,
+    }
+}
+
+/// Waits until a time; for ever if there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
-use super::{NO_PART, Notice, NoticeEvidence, NoticeKind};
+use super::{NO_PART, Notice, NoticeEvidence, NoticeKind, NoticeMark};
 use crate::text::one_line;
 
 /// Maximum number of items that are named before the rest is counted.
@@ -25,14 +25,43 @@ impl Notice {
         parts.extend(
             self.advice.as_ref().map(|advice| format!("next: {}", clean(advice, LONGEST_DETAIL))),
         );
+        let at = humantime::format_rfc3339_seconds(printable(self.at));
+        format!("{}: {}; {at}", self.agent_in_words(), parts.join("; "))
+    }
+
+    /// Returns the name of the agent, with a word if the notice is no news or nothing was changed.
+    pub(super) fn agent_in_words(&self) -> String {
         let agent = clean(&self.agent, LONGEST_WORD);
         let dry_run = if self.dry_run { " (dry-run)" } else { "" };
-        let at = humantime::format_rfc3339_seconds(printable(self.at));
-        format!("{agent}{dry_run}: {}; {at}", parts.join("; "))
+        let mark = match self.mark {
+            NoticeMark::News => "",
+            NoticeMark::Still => " (still open)",
+            NoticeMark::Test => " (test)",
+        };
+        format!("{agent}{dry_run}{mark}")
+    }
+
+    /// Returns the reason, the detail and the evidence.
+    pub(super) fn why(&self) -> String {
+        let mut parts = Vec::new();
+        parts.extend(self.reason.as_ref().map(|reason| clean(reason, LONGEST_WORD)));
+        parts.extend(self.detail.as_ref().map(|detail| clean(detail, LONGEST_DETAIL)));
+        parts.extend(self.evidence.parts(self.targets.len() > 1));
+        parts.join("; ")
+    }
+
+    /// Returns the next step; empty if none is known.
+    pub(super) fn advice_in_words(&self) -> String {
+        self.advice.as_ref().map(|advice| clean(advice, LONGEST_DETAIL)).unwrap_or_default()
+    }
+
+    /// Returns the name of the zone; empty if zones are not named.
+    pub(super) fn zone_in_words(&self) -> String {
+        self.zone.as_ref().map(|zone| clean(zone, LONGEST_WORD)).unwrap_or_default()
     }
 
     /// Describes the event, with its addresses and names.
-    fn event(&self) -> String {
+    pub(super) fn event(&self) -> String {
         let targets = self.targets_in_words();
         let is_about_targets = !self.targets.is_empty();
         match self.kind {
@@ -207,7 +236,7 @@ fn clean(text: &str, longest: usize) -> String {
 }
 
 /// Formats a duration for people: `310 ms`, `2.4 s`, `1h 5m 3s`.
-fn span(duration: Duration) -> String {
+pub(super) fn span(duration: Duration) -> String {
     match duration {
         short if short < Duration::from_secs(1) => format!("{} ms", short.as_millis()),
         middling if middling < Duration::from_mins(1) => {

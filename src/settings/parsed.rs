@@ -21,6 +21,7 @@ use crate::dns::account::Account;
 use crate::dns::confirm::section::ConfirmKeys;
 use crate::dns::providers::ProviderKind;
 use crate::dns::providers::section::{BuiltProvider, ProviderSection};
+use crate::notify::{NotifyConfig, ServiceZones};
 
 /// The section of a provider, with its values validated alone.
 pub(super) struct ParsedProvider {
@@ -111,10 +112,11 @@ impl ParsedFile {
         if let Some(address) = self.sections.cluster.votes_received_at() {
             self.sections.status.check_overlap(address, context);
         }
-        let sections = self.sections.build(context);
+        let mut sections = self.sections.build(context);
+        sections.notify = self.with_channels(sections.notify, &services, &zones, context);
         let canaries = checks::canaries(&self.top.canaries, &self.tables.checks, context);
         self.tables.warn_of_unused_checks(&self.top, &services, context.report);
-        let network = network::check(&providers, &self.sections.notify.parties(), context);
+        let network = network::check(&providers, &sections.notify.parties(), context);
         Config {
             path: context.path.to_owned(),
             name: self.top.name(),
@@ -129,6 +131,24 @@ impl ParsedFile {
             warnings: Vec::new(),
             guards_off: Vec::new(),
         }
+    }
+
+    /// Adds the channels of `[[notify]]` to those above the first section.
+    fn with_channels(
+        &self,
+        channels: NotifyConfig,
+        services: &[ServiceConfig],
+        zones: &[NamedZone],
+        context: &mut SectionContext<'_>,
+    ) -> NotifyConfig {
+        let mut known = BTreeMap::new();
+        for service in services {
+            let zone = zones.get(service.zone).map_or("", |zone| zone.name.as_str());
+            known.insert(service.name.as_str(), zone);
+        }
+        let are_named = self.tables.first_service().is_some();
+        let known = ServiceZones { zones: known, are_named };
+        channels.with_tables(&self.tables.channels, &known, context)
     }
 
     /// Builds the only service of a file without `[[service]]`, and its zone.

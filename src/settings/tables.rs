@@ -21,6 +21,7 @@ use crate::config::problem::{Report, Spot};
 use crate::config::section::SectionContext;
 use crate::dns::providers::ProviderKind;
 use crate::dns::providers::section::BuiltProvider;
+use crate::notify::{self, ChannelKind, ParsedChannel};
 
 /// The kinds of tables that a file may have.
 #[derive(Clone, Copy)]
@@ -29,6 +30,8 @@ pub(super) struct Kinds<'a> {
     pub(super) providers: &'a [ProviderKind],
     /// The types of checks.
     pub(super) checks: &'a [CheckType],
+    /// The kinds of channels.
+    pub(super) channels: &'a [ChannelKind],
 }
 
 /// The tables of a file, each value validated alone.
@@ -37,6 +40,8 @@ pub(super) struct ParsedTables {
     zones: Vec<ParsedZone>,
     /// The checks of the file.
     pub(super) checks: ParsedChecks,
+    /// The channels of the file.
+    pub(super) channels: Vec<ParsedChannel>,
 }
 
 /// The services and zones of a configuration.
@@ -56,17 +61,21 @@ impl ParsedTables {
         schema.add_group(zone::group(kinds.providers));
         schema.add_group(checks::group(kinds.checks));
         schema.add_group(service::group());
+        schema.add_group(notify::group(kinds.channels));
     }
 
     /// Takes all tables out of a file.
     pub(super) fn parse(document: &mut Document, kinds: Kinds<'_>, report: &mut Report) -> Self {
-        let (services, zones) = (Vec::new(), Vec::new());
-        let mut parsed = Self { services, zones, checks: ParsedChecks::default() };
+        let (services, zones, channels) = (Vec::new(), Vec::new(), Vec::new());
+        let mut parsed = Self { services, zones, channels, checks: ParsedChecks::default() };
         for (index, table) in document.take_tables().into_iter().enumerate() {
             match table.group {
                 zone::GROUP => parsed.zones.push(ParsedZone::parse(table, kinds.providers, report)),
                 checks::GROUP => {
                     parsed.checks.push(ParsedCheck::parse(table, kinds.checks, report));
+                }
+                notify::GROUP => {
+                    parsed.channels.push(ParsedChannel::parse(table, kinds.channels, report));
                 }
                 _ => parsed.services.push(ParsedService::parse(index, table, report)),
             }

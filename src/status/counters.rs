@@ -26,7 +26,7 @@ pub struct StatusCounters {
     pub(super) dns_requests: ZoneCounts<1>,
     pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
     pub(super) reloads: LabelledCounts<1>,
-    pub(super) notices: LabelledCounts<2>,
+    pub(super) notices: BTreeMap<(Arc<str>, &'static str), u64>,
     pub(super) panics: LabelledCounts<1>,
     pub(super) failing_names: BTreeSet<(ZoneId, String)>,
 }
@@ -91,9 +91,9 @@ impl StatusCounters {
         self.dns_requests.insert((zone, [outcome]), total);
     }
 
-    /// Sets the number of notices. The labels are the channel, and `delivered`, `failed` or `dropped`.
-    pub fn set_notices(&mut self, labels: [&'static str; 2], total: u64) {
-        self.notices.insert(labels, total);
+    /// Sets the number of notices to `channel` that had this outcome: `delivered`, `failed` or `dropped`.
+    pub fn set_notices(&mut self, channel: &str, outcome: &'static str, total: u64) {
+        self.notices.insert((channel.into(), outcome), total);
     }
 
     /// Sets the number of panics that were caught in each part.

@@ -299,11 +299,12 @@ impl Scrape {
                 ([("peer", peer.as_ref()), ("outcome", *outcome)], *count)
             }),
         )?;
-        families.labelled(
+        families.counters(
             "goavail_notices",
             "Notices by channel and outcome.",
-            ["channel", "outcome"],
-            &counters.notices,
+            counters.notices.iter().map(|((channel, outcome), count)| {
+                ([("channel", channel.as_ref()), ("outcome", *outcome)], *count)
+            }),
         )?;
         families.labelled(
             "goavail_reloads",

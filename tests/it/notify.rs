@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use goavail::testing::notify::{
-    DeliveryPace, IncidentKey, Notice, NoticeEvidence, NoticeKind, Notifier, NotifyConfig, Severity,
+    DeliveryPace, IncidentKey, Notice, NoticeEvidence, NoticeKind, NoticeMark, Notifier,
+    NotifyConfig, Severity,
 };
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -53,6 +54,7 @@ fn notice(kind: NoticeKind, last: u8) -> Notice {
         worst: Severity::Warning,
         since: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
         advice: None,
+        mark: NoticeMark::News,
     }
 }
 

@@ -205,7 +205,7 @@ fn surround(board: &mut Board, targets: &[IpAddr], beginning: ClockReading) {
     counters.dns_change(ZoneId::DEFAULT, "withdraw", "done");
     counters.set_votes("192.0.2.81:8080", "accepted", 1);
     counters.set_votes("192.0.2.83:8080", "accepted", 1);
-    counters.set_notices(["slack", "failed"], 1);
+    counters.set_notices("slack", "failed", 1);
     counters.reload("refused");
     counters.failover(Duration::from_millis(1_420));
 }

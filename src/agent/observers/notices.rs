@@ -23,7 +23,7 @@ use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
 use crate::engine::ids::ZoneId;
-use crate::notify::{NoticeCounters, NoticeKind, Notifier, NotifyConfig};
+use crate::notify::{NoticeCounters, NoticeKind, Notifier};
 use crate::settings::Config;
 
 pub(super) use incidents::ShownIncident;
@@ -33,7 +33,6 @@ const LAST_NOTICES: Duration = Duration::from_secs(2);
 
 /// Sends notices about facts to people.
 pub(in crate::agent) struct NoticeObserver {
-    channels: NotifyConfig,
     notifier: Notifier,
     /// The runtime in which notices are sent.
     talk: Handle,
@@ -55,7 +54,6 @@ impl NoticeObserver {
         reporter.follow(config);
         reporter.inherit(&store.incidents());
         let mut observer = Self {
-            channels: config.sections.notify.clone(),
             notifier: Notifier::start(&config.sections.notify),
             talk: talk.clone(),
             store,
@@ -125,16 +123,11 @@ impl Observer for NoticeObserver {
     /// Follows another configuration. Notices that wait in a channel that stays are still sent.
     fn reloaded(&mut self, config: &Config) {
         self.reporter.follow(config);
-        let receivers = &config.sections.notify;
-        if !self.channels.is_same_as(receivers) {
-            let unchanged = self.channels.unchanged_in(receivers);
-            let _inside = self.talk.enter();
-            let successor = self.notifier.successor(receivers, &unchanged);
-            self.channels = receivers.clone();
-            let closed = std::mem::replace(&mut self.notifier, successor);
-            self.talk.spawn(closed.close(LAST_NOTICES));
-            self.reporter.stand();
-        }
+        let _inside = self.talk.enter();
+        let closed = self.notifier.reload(&config.sections.notify);
+        self.talk.spawn(closed.finish(LAST_NOTICES));
+        // For the channels that are new; the others know the open incidents.
+        self.reporter.stand();
         self.reporter.reloaded();
         self.send_due();
     }

@@ -65,7 +65,7 @@ pub(in crate::agent) struct StatusObserver {
     /// The zones with name servers that cannot be found, as kinds of work.
     unfound: BTreeMap<ZoneId, String>,
     /// The channels that rejected the last notice, and the error of each.
-    failing_channels: BTreeMap<&'static str, String>,
+    failing_channels: BTreeMap<Arc<str>, String>,
     sources: CounterSources,
     /// Removes the control socket at the end.
     _socket: Option<SocketFile>,
@@ -186,8 +186,8 @@ impl StatusObserver {
 
     /// Publishes the counters of notices, and the channels that fail.
     fn publish_notices(&mut self, at: Instant) {
-        for (labels, total) in self.sources.notices.counts() {
-            self.board.counters().set_notices(labels, total);
+        for ((channel, outcome), total) in self.sources.notices.counts() {
+            self.board.counters().set_notices(&channel, outcome, total);
         }
         let failing = self.sources.notices.failing();
         for channel in self.failing_channels.keys() {

@@ -1,47 +1,86 @@
 //! Messages to a Slack channel, by an incoming webhook.
 
+use std::sync::Arc;
+
+use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::ChannelKind;
-use super::hook::Hook;
+use super::hook::HookService;
+use super::poster::AnswerRules;
+use super::secret::{Secret, SecretFile, private_url};
+use super::{ChannelKeys, ChannelKind, ChannelSettings, TopKey};
 use crate::config::keys::Key;
-use crate::config::url::{is_open, web};
-use crate::config::value::{self, as_text};
+use crate::config::section::SectionContext;
+use crate::config::url::web;
+use crate::config::value::as_text;
 use crate::notify::Notice;
 use crate::text::disclosure::is_slack_path;
 
 /// Slack in the registry of channels.
 pub(super) const KIND: ChannelKind = ChannelKind {
-    name: "slack",
-    key: Key::new("slack_addr").secret(),
-    rule: webhook_url,
+    word: "slack",
+    top: Some(TopKey {
+        key: Key::new("slack_addr").secret(),
+        rule: |value| match as_text(value).and_then(webhook_url) {
+            Some(url) => Ok(url.into()),
+            None => Err(ALLOWED.to_owned()),
+        },
+        settings: |url| Arc::new(Slack { url: url.into() }),
+    }),
     destination: "to Slack",
     party: "Slack",
-    open: |url| Ok(Box::new(Hook::new("slack", url, body)?)),
+    keys: &[Key::new("url_file")],
+    parse: |section, values| {
+        Box::new(SlackKeys { url_file: SecretFile::parse("url_file", section, values) })
+    },
 };
 
 /// The URL that the path of a Slack webhook is appended to.
 const SLACK: &str = "https://hooks.slack.com/services/";
 
+/// Description of the webhooks of Slack.
+const ALLOWED: &str =
+    "the path of a Slack webhook, T…/B…/X…, or its whole URL, which begins with https://";
+
 /// Reads a Slack webhook: its path, as in the old files, or a whole URL.
-fn webhook_url(value: &value::Value) -> Result<String, String> {
-    let allowed = "the path of a Slack webhook, T…/B…/X…, or its whole URL, which begins with \
-                   https://";
-    let text = as_text(value).ok_or(allowed)?;
+fn webhook_url(text: &str) -> Option<Url> {
     let path = text.strip_prefix('/').unwrap_or(text);
     if is_slack_path(path) {
-        return Ok(format!("{SLACK}{path}"));
+        return web(&format!("{SLACK}{path}"));
     }
-    let url = web(text).filter(|url| !is_open(url)).ok_or(allowed)?;
-    Ok(url.into())
+    private_url(text)
 }
 
-/// Returns the body for Slack's incoming webhooks.
-///
-/// Source: `&`, `<` and `>` are escaped as Slack's page on formatting text asks.
-fn body(notice: &Notice) -> Value {
-    let text = notice.text().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    json!({ "text": text })
+/// The values of a channel to Slack.
+struct SlackKeys {
+    url_file: SecretFile,
+}
+
+impl ChannelKeys for SlackKeys {
+    fn build(&self, table: &mut SectionContext<'_>) -> Option<Arc<dyn ChannelSettings>> {
+        let url = self.url_file.require_url(ALLOWED, webhook_url, table)?;
+        Some(Arc::new(Slack { url }))
+    }
+}
+
+/// The receiver at Slack.
+#[derive(Debug, Clone, PartialEq)]
+struct Slack {
+    url: Secret,
+}
+
+impl AnswerRules for Slack {}
+
+impl HookService for Slack {
+    fn url(&self) -> &Secret {
+        &self.url
+    }
+
+    /// Source: `&`, `<` and `>` are escaped as Slack's page on formatting text asks.
+    fn body(&self, notice: &Notice) -> Value {
+        let text = notice.text().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        json!({ "text": text })
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +95,7 @@ mod tests {
         notice.detail = Some("<!channel> a & b".into());
         let text = "sfo-1: withdrew 192.0.2.1 from www.example.com; &lt;!channel&gt; a &amp; b; \
                     2001-09-09T01:46:40Z";
-        assert_eq!(body(&notice), json!({ "text": text }));
+        let slack = Slack { url: Secret::new("https://hooks.slack.com/services/T0/B0/x") };
+        assert_eq!(slack.body(&notice), json!({ "text": text }));
     }
 }

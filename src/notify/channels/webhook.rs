@@ -2,34 +2,96 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::ChannelKind;
-use super::hook::Hook;
+use super::hook::HookService;
+use super::poster::AnswerRules;
+use super::secret::{Secret, SecretFile, SecretForm};
+use super::{ChannelKeys, ChannelKind, ChannelSettings, TopKey};
 use crate::config::keys::Key;
-use crate::config::url::web;
-use crate::config::value::{self, as_text};
+use crate::config::section::SectionContext;
+use crate::config::url::{is_open, web};
+use crate::config::value::as_text;
 use crate::notify::message::printable;
-use crate::notify::{Notice, NoticeEvidence};
+use crate::notify::{Notice, NoticeEvidence, NoticeMark};
 
 /// The receiver of JSON in the registry of channels.
 pub(super) const KIND: ChannelKind = ChannelKind {
-    name: "webhook",
-    key: Key::new("webhook_url").secret(),
-    rule: receiver_url,
+    word: "webhook",
+    top: Some(TopKey {
+        key: Key::new("webhook_url").secret(),
+        rule: |value| match as_text(value).and_then(web) {
+            Some(url) => Ok(url.into()),
+            None => Err(ALLOWED.to_owned()),
+        },
+        settings: |url| Arc::new(Webhook { url: url.into(), token: None }),
+    }),
     destination: "to a webhook",
     party: "the webhook",
-    open: |url| Ok(Box::new(Hook::new("webhook", url, body)?)),
+    keys: &[Key::new("url_file"), Key::new("token_file")],
+    parse: |section, values| {
+        Box::new(WebhookKeys {
+            url_file: SecretFile::parse("url_file", section, values),
+            token_file: SecretFile::parse("token_file", section, values),
+        })
+    },
 };
 
-/// Reads the URL that receives notices as JSON. Plain HTTP is allowed, because such a receiver is
-/// often close by.
-fn receiver_url(value: &value::Value) -> Result<String, String> {
-    let url = as_text(value).and_then(web).ok_or("a URL that begins with https:// or http://")?;
-    Ok(url.into())
+/// Description of the URLs that receive notices as JSON. Plain HTTP is allowed, because such a receiver
+/// is often close by.
+const ALLOWED: &str = "a URL that begins with https:// or http://";
+
+/// The values of a channel to a receiver of JSON.
+struct WebhookKeys {
+    url_file: SecretFile,
+    token_file: SecretFile,
+}
+
+impl ChannelKeys for WebhookKeys {
+    fn build(&self, table: &mut SectionContext<'_>) -> Option<Arc<dyn ChannelSettings>> {
+        let token = self.token_file.read(SecretForm::Token, table);
+        let url = self.url_file.require_url(ALLOWED, web, table)?;
+        if let (Some(at), Some(_)) = (self.token_file.at(), web(url.expose()).filter(is_open)) {
+            let what = "a token is sent by https only, or to this machine itself";
+            table.report.refuse(&at.spot, what);
+        }
+        let token = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
+        Some(Arc::new(Webhook { url, token }))
+    }
+}
+
+/// The receiver of JSON.
+#[derive(Debug, Clone, PartialEq)]
+struct Webhook {
+    url: Secret,
+    /// The value of the `Authorization` header.
+    token: Option<Secret>,
+}
+
+impl AnswerRules for Webhook {
+    /// The answer of a receiver is not known.
+    fn is_own(&self, _: StatusCode, _: &[u8]) -> bool {
+        true
+    }
+}
+
+impl HookService for Webhook {
+    fn url(&self) -> &Secret {
+        &self.url
+    }
+
+    fn authorization(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    fn body(&self, notice: &Notice) -> Value {
+        body(notice)
+    }
 }
 
 /// Returns the notice as JSON, as documented in [`crate::notify`].
@@ -94,6 +156,11 @@ fn add_incident(object: &mut Map<String, Value>, notice: &Notice) {
     object.insert("severity".to_owned(), json!(notice.severity.word()));
     object.insert("since".to_owned(), json!(since));
     object.insert("advice".to_owned(), json!(notice.advice));
+    match notice.mark {
+        NoticeMark::News => {}
+        NoticeMark::Still => drop(object.insert("reminder".to_owned(), json!(true))),
+        NoticeMark::Test => drop(object.insert("test".to_owned(), json!(true))),
+    }
     if !notice.joined.is_empty() {
         let keys = std::iter::once(&notice.incident).chain(&notice.joined);
         let keys: Vec<String> = keys.map(ToString::to_string).collect();

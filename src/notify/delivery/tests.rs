@@ -24,10 +24,6 @@ enum Answer {
 }
 
 impl Channel for Scripted {
-    fn name(&self) -> &'static str {
-        "scripted"
-    }
-
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a> {
         Box::pin(self.answer(notice))
     }
@@ -69,7 +65,8 @@ fn harness(answers: impl IntoIterator<Item = Answer>) -> Harness {
     let (queue, inbox) = mpsc::channel(1_000);
     let give_up = watch::Sender::new(false);
     let counters = NoticeCounters::default();
-    let (told, channel_counters) = (give_up.subscribe(), counters.channel("scripted"));
+    let (told, channel_counters) =
+        (give_up.subscribe(), Arc::new(counters.channel(&"scripted".into())));
     let channel = Box::new(scripted.clone());
     let delivery = Delivery::new(channel, DeliveryPace::default(), channel_counters);
     let task = tokio::spawn(delivery.run(inbox, told));
@@ -170,7 +167,8 @@ async fn outcomes_are_counted_and_a_channel_fails_until_it_accepts_a_notice() {
         }
         harness.posts().await;
         let found = counters.counts();
-        let found = ["delivered", "failed", "dropped"].map(|word| found[&["scripted", word]]);
+        let found =
+            ["delivered", "failed", "dropped"].map(|word| found[&("scripted".into(), word)]);
         assert_eq!(found, counts, "{name}");
         let failing = counters.failing();
         assert_eq!(failing.get("scripted").map(String::as_str), why, "{name}");

@@ -45,7 +45,7 @@ impl CheckKeys for DummyKeys {
 fn described(check: &str) -> String {
     let [icmp, tcp, ..] = CHECK_TYPES;
     let types = [icmp, tcp, CheckType::new::<DummyKeys>("dummy")];
-    let kinds = Kinds { providers: &PROVIDERS, checks: &types };
+    let kinds = Kinds { providers: &PROVIDERS, checks: &types, channels: &[] };
     let text = format!(
         "check = {{ {check} }}\n[Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
          ip_addresses = [\"192.0.2.1\"]\n"

@@ -9,6 +9,7 @@ use crate::engine::settings::Settings;
 use crate::engine::{StandbyView, TargetView};
 use crate::notify::{
     IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Notice, NoticeEvidence, NoticeKind,
+    NoticeMark,
     NoticeTarget, Severity,
 };
 
@@ -37,6 +38,7 @@ impl NoticeDraft {
             worst: kind.problem(None).severity(),
             since: SystemTime::UNIX_EPOCH,
             advice: None,
+            mark: NoticeMark::News,
         })
     }
 

@@ -1,0 +1,159 @@
+//! The open channels: a queue and a task each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::Notice;
+use super::counters::{ChannelCounters, NoticeCounters};
+use super::delivery::{Delivery, DeliveryPace};
+use super::receiver::Receiver;
+use super::section::NotifyConfig;
+
+/// Maximum number of notices in the queue of a channel: more than the targets of the largest agent,
+/// so that all of them may go down at once.
+const QUEUE: usize = 16_384;
+
+/// Sends notices to all channels. Must be created inside a Tokio runtime.
+#[derive(Debug)]
+pub struct Notifier {
+    channels: Vec<OpenChannel>,
+    pace: DeliveryPace,
+    counters: NoticeCounters,
+}
+
+/// One channel, with its queue and its task.
+#[derive(Debug)]
+struct OpenChannel {
+    receiver: Receiver,
+    counters: Arc<ChannelCounters>,
+    queue: mpsc::Sender<Notice>,
+    task: JoinHandle<()>,
+    /// Set to `true` to drop the remaining notices.
+    give_up: watch::Sender<bool>,
+}
+
+/// Channels that get no further notices, and deliver those that wait.
+#[derive(Debug)]
+#[must_use = "the notices that wait are delivered by `finish`"]
+pub struct ClosedChannels(Vec<OpenChannel>);
+
+impl Notifier {
+    /// Opens the configured channels. An unusable channel is reported as an error in the log; the
+    /// others work.
+    pub fn start(config: &NotifyConfig) -> Self {
+        Self::with_pace(config, DeliveryPace::default())
+    }
+
+    /// Like [`Self::start`], with another pace.
+    pub fn with_pace(config: &NotifyConfig, pace: DeliveryPace) -> Self {
+        let counters = NoticeCounters::default();
+        let mut notifier = Self { channels: Vec::new(), pace, counters };
+        for receiver in config.receivers() {
+            notifier.open(receiver);
+        }
+        notifier
+    }
+
+    /// Follows another configuration. A channel that it has unchanged keeps its queue and the incidents
+    /// that are open there. The others are closed, and new ones opened.
+    pub fn reload(&mut self, config: &NotifyConfig) -> ClosedChannels {
+        let mut before = std::mem::take(&mut self.channels);
+        let mut kept = Vec::new();
+        for receiver in config.receivers() {
+            let same = before.iter().position(|channel| channel.receiver.is_same_as(receiver));
+            kept.push((receiver, same.map(|same| before.swap_remove(same))));
+        }
+        for closed in &before {
+            closed.counters.retire();
+        }
+        let labels = kept.iter().filter(|(_, same)| same.is_some());
+        let labels: Vec<&str> = labels.map(|(receiver, _)| &*receiver.label).collect();
+        self.counters.keep_failing(&labels);
+        for (receiver, same) in kept {
+            match same {
+                Some(channel) => self.channels.push(channel),
+                None => self.open(receiver),
+            }
+        }
+        ClosedChannels(before)
+    }
+
+    /// Returns the counters of notices.
+    pub fn counters(&self) -> &NoticeCounters {
+        &self.counters
+    }
+
+    /// Opens the channel to a receiver.
+    fn open(&mut self, receiver: &Receiver) {
+        let counters = Arc::new(self.counters.channel(&receiver.label));
+        match receiver.settings.open() {
+            Ok(channel) => {
+                let (queue, inbox) = mpsc::channel(QUEUE);
+                let give_up = watch::Sender::new(false);
+                let route = &receiver.route;
+                let delivery = Delivery::new(channel, self.pace, Arc::clone(&counters))
+                    .reminding(route.remind_after);
+                let task = tokio::spawn(delivery.run(inbox, give_up.subscribe()));
+                let receiver = receiver.clone();
+                self.channels.push(OpenChannel { receiver, counters, queue, task, give_up });
+            }
+            Err(error) => {
+                let channel = &*receiver.label;
+                counters.unusable(&error.to_string());
+                tracing::error!(channel, %error, "channel unusable; no notices are sent to it");
+            }
+        }
+    }
+
+    /// Queues a notice for every channel that is to get it, and returns at once. If the queue of a
+    /// channel is full the notice is lost there, and a log line reports it.
+    pub fn send(&self, notice: &Notice) {
+        for channel in &self.channels {
+            channel.send(notice);
+        }
+    }
+
+    /// Lets the channels deliver waiting notices, for `limit` at most in total. The rest is
+    /// dropped, with a log line for each.
+    pub async fn close(self, limit: Duration) {
+        ClosedChannels(self.channels).finish(limit).await;
+    }
+}
+
+impl OpenChannel {
+    /// Queues a notice, if the channel is to get it.
+    fn send(&self, notice: &Notice) {
+        if !self.receiver.route.accepts(notice) {
+            return;
+        }
+        if let Err(error) = self.queue.try_send(notice.clone()) {
+            let why = match error {
+                mpsc::error::TrySendError::Full(_) => "its queue is full",
+                mpsc::error::TrySendError::Closed(_) => "its task has ended",
+            };
+            self.counters.dropped(notice, why);
+        }
+    }
+}
+
+impl ClosedChannels {
+    /// Delivers the notices that wait, for `limit` at most in total, and drops the rest.
+    pub async fn finish(self, limit: Duration) {
+        let (mut tasks, mut give_ups) = (Vec::new(), Vec::new());
+        for OpenChannel { queue, task, give_up, .. } in self.0 {
+            drop(queue); // so that the task ends when it has sent what waits
+            tasks.push(task);
+            give_ups.push(give_up);
+        }
+        let mut all = std::pin::pin!(futures_util::future::join_all(tasks));
+        if tokio::time::timeout(limit, &mut all).await.is_err() {
+            for give_up in give_ups {
+                give_up.send_replace(true);
+            }
+            all.await;
+        }
+    }
+}
