@@ -60,6 +60,7 @@ use clock::Clock;
 use event_loop::EventLoop;
 use ids::Ids;
 use input::{Input, QUEUE};
+use observers::heartbeat::HeartbeatObserver;
 use observers::log::LogObserver;
 use observers::notices::NoticeObserver;
 use observers::status::{CounterSources, StatusObserver};
@@ -215,13 +216,14 @@ impl AgentStart {
         }
         let requests = Arc::clone(ids.requests());
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
+        let heartbeat = HeartbeatObserver::start(&config, clock, &talk, notices.counters());
         let tools = Tools::new(icmp, requests, details).of_this_process();
         systemd::ready();
         Ok(EventLoop {
             engine,
             clock,
             probe: Arc::new(NetworkProber::new(tools)),
-            observers: Observers { log: LogObserver, notices, warnings, status },
+            observers: Observers { log: LogObserver, notices, warnings, heartbeat, status },
             reconcilers,
             peers,
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),

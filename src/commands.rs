@@ -1,11 +1,12 @@
-//! The short-lived commands: `check`, `plan`, `status`, `drain`, `undrain`, `return`. Each returns
+//! The short-lived commands: `check`, `plan`, `status`, `drain`, `undrain`, `return`, `notify`. Each returns
 //! the text to print, and most of them the ending; `program` prints it and sets the exit code.
 //!
 //! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `drain`,
-//! `undrain` and `return` query the agent alone.
+//! `undrain` and `return` query the agent alone. `notify` sends test notices itself.
 
 mod check;
 mod drain;
+mod notify;
 pub(crate) mod plan;
 mod status;
 
@@ -21,6 +22,7 @@ use crate::text::{listed, one_line};
 
 pub(crate) use check::check;
 pub(crate) use drain::{drain, put_back, undrain};
+pub(crate) use notify::notify;
 pub(crate) use plan::plan;
 pub(crate) use status::{status, watch};
 
@@ -92,6 +94,17 @@ pub(crate) enum CommandError {
     /// The reason of a drain is too long.
     #[error("--reason: has at most {0} characters")]
     LongReason(usize),
+    /// The configuration has no channels.
+    #[error("no channels: the file has no slack_addr, no webhook_url and no [[notify]]")]
+    NoChannels,
+    /// Channels did not accept test notices; the report has the reasons.
+    #[error("{failed} of {all} test notices were not accepted")]
+    NoticesFailed {
+        /// The number of these notices.
+        failed: usize,
+        /// The number of all test notices.
+        all: usize,
+    },
     /// The runtime or a signal handler could not be set up.
     #[error("cannot start the runtime")]
     Runtime(#[source] io::Error),

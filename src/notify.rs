@@ -48,6 +48,7 @@ mod channels;
 mod counters;
 mod delivery;
 mod grouping;
+pub(crate) mod heartbeat;
 mod incident;
 mod kind;
 mod message;
@@ -58,6 +59,7 @@ mod rendering;
 mod route;
 mod section;
 mod tables;
+pub(crate) mod trial;
 
 use std::fmt;
 use std::net::IpAddr;

@@ -1,5 +1,6 @@
 //! The observers of the facts: the log, the notices and the status.
 
+pub(super) mod heartbeat;
 pub(super) mod log;
 pub(super) mod notices;
 pub(super) mod status;
@@ -12,6 +13,7 @@ use crate::engine::event::Fact;
 use crate::engine::ids::ZoneId;
 use crate::settings::Config;
 
+use heartbeat::HeartbeatObserver;
 use log::LogObserver;
 use notices::NoticeObserver;
 use status::StatusObserver;
@@ -49,6 +51,7 @@ pub(super) struct Observers {
     pub(super) log: LogObserver,
     pub(super) notices: NoticeObserver,
     pub(super) warnings: WarningObserver,
+    pub(super) heartbeat: HeartbeatObserver,
     /// Absent if the configuration names neither a listener nor a socket.
     pub(super) status: Option<StatusObserver>,
 }
@@ -58,6 +61,7 @@ impl Observer for Observers {
         self.log.fact(engine, fact);
         self.notices.fact(engine, fact);
         self.warnings.fact(engine, fact);
+        self.heartbeat.fact(engine, fact);
         for change in self.warnings.take_changes() {
             self.notices.warned(engine, &change);
         }
@@ -90,6 +94,7 @@ impl Observer for Observers {
     fn reloaded(&mut self, config: &Config) {
         self.notices.reloaded(config);
         self.warnings.reloaded(config);
+        self.heartbeat.reloaded(config);
         if let Some(status) = &mut self.status {
             status.reloaded(config);
             status.follow_notices(self.notices.counters());
@@ -111,6 +116,7 @@ impl Observer for Observers {
 
     fn iteration(&mut self, engine: &Engine) {
         self.notices.iteration(engine);
+        self.heartbeat.iteration(engine);
         let incidents = self.notices.changed_incidents();
         if let Some(status) = &mut self.status {
             if let Some(incidents) = incidents {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::Notice;
 use super::counters::{ChannelCounters, NoticeCounters};
 use super::delivery::{Delivery, DeliveryPace};
 use super::receiver::Receiver;
 use super::section::NotifyConfig;
+use super::{Notice, heartbeat};
 
 /// Maximum number of notices in the queue of a channel: more than the targets of the largest agent,
 /// so that all of them may go down at once.
@@ -70,7 +70,8 @@ impl Notifier {
             closed.counters.retire();
         }
         let labels = kept.iter().filter(|(_, same)| same.is_some());
-        let labels: Vec<&str> = labels.map(|(receiver, _)| &*receiver.label).collect();
+        let mut labels: Vec<&str> = labels.map(|(receiver, _)| &*receiver.label).collect();
+        labels.push(heartbeat::NAME);
         self.counters.keep_failing(&labels);
         for (receiver, same) in kept {
             match same {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::channels::{ChannelKeys, ChannelKind};
+use super::heartbeat;
 use super::incident::Severity;
 use super::receiver::Receiver;
 use super::route::{Route, RouteServices};
@@ -169,6 +170,7 @@ pub(crate) fn label_all(
     report: &mut Report,
 ) -> Vec<Receiver> {
     let mut taken: BTreeMap<String, Option<&Spot>> = BTreeMap::new();
+    taken.insert(heartbeat::NAME.to_owned(), None);
     for receiver in &receivers {
         taken.insert(receiver.label.to_string(), None);
     }
@@ -180,8 +182,7 @@ pub(crate) fn label_all(
                 report.refuse(&at.spot, what);
             }
             Some(None) => {
-                let what =
-                    format!("{} is the name of the channel at the top of the file", at.shown);
+                let what = format!("{} is taken by another key of the file", at.shown);
                 report.refuse(&at.spot, what);
             }
             None => drop(taken.insert(at.value.clone(), Some(&at.spot))),

@@ -116,7 +116,10 @@ impl ParsedFile {
         sections.notify = self.with_channels(sections.notify, &services, &zones, context);
         let canaries = checks::canaries(&self.top.canaries, &self.tables.checks, context);
         self.tables.warn_of_unused_checks(&self.top, &services, context.report);
-        let network = network::check(&providers, &sections.notify.parties(), context);
+        let mut parties = sections.notify.parties();
+        let heartbeat = sections.heartbeat.as_ref();
+        parties.extend(heartbeat.map(|it| ("the heartbeat", it.url.expose().to_owned())));
+        let network = network::check(&providers, &parties, context);
         Config {
             path: context.path.to_owned(),
             name: self.top.name(),

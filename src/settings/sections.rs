@@ -9,6 +9,7 @@ use crate::cluster::{ClusterConfig, MembersSection};
 use crate::config::field::FieldReader;
 use crate::config::keys::Schema;
 use crate::config::section::{ConfigSection, Described, SectionContext};
+use crate::notify::heartbeat::{HeartbeatConfig, HeartbeatSection};
 use crate::notify::{NoticesSection, NotifyConfig};
 use crate::state::MemorySection;
 use crate::status::{StatusConfig, StatusSection};
@@ -78,6 +79,8 @@ sections! {
         state_file: MemorySection => Option<PathBuf>,
         /// Receivers of notices.
         notify: NoticesSection => NotifyConfig,
+        /// The service that expects heartbeats.
+        heartbeat: HeartbeatSection => Option<HeartbeatConfig>,
         /// Endpoints that serve the status of this agent.
         status: StatusSection => StatusConfig,
     }

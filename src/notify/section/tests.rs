@@ -170,8 +170,7 @@ fn each_channel_has_a_label_of_its_own() {
     let want = "x:8: notify.ops.name: \"ops\" is the name of the channel in line 4";
     assert_eq!(read(&twice).unwrap_err(), want);
     let top = format!("slack_addr = \"T0/B0/x\"\n{}", table("name = \"slack\""));
-    let want =
-        "x:5: notify.slack.name: \"slack\" is the name of the channel at the top of the file";
+    let want = "x:5: notify.slack.name: \"slack\" is taken by another key of the file";
     assert_eq!(read(&top).unwrap_err(), want);
 }
 

@@ -9,8 +9,7 @@ use crate::engine::settings::Settings;
 use crate::engine::{StandbyView, TargetView};
 use crate::notify::{
     IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Notice, NoticeEvidence, NoticeKind,
-    NoticeMark,
-    NoticeTarget, Severity,
+    NoticeMark, NoticeTarget, Severity,
 };
 
 /// A notice without its time and its sender.
