@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
+use std::time::SystemTime;
 
 use crate::agent::{self, Ended};
 use crate::cli::{self, Command, DrainOptions, Invocation, ReturnOptions, Stop, UndrainOptions};
@@ -135,9 +136,18 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
         Command::Drain(asked) => drain(invocation, asked),
         Command::Undrain(asked) => undrain(invocation, asked),
         Command::Return(asked) => put_back(invocation, asked),
+        Command::Notify(asked) => {
+            start_log(invocation, log::start)?;
+            report(commands::notify(&configuration(invocation)?, asked, wall())?)
+        }
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "test notices are dated by the wall clock")]
+fn wall() -> SystemTime {
+    SystemTime::now()
 }
 
 fn drain(invocation: &Invocation, asked: &DrainOptions) -> Result<(), ProgramFailure> {

@@ -37,6 +37,9 @@ pub(crate) enum Command {
     /// Put an address back at once that is up again and would be put back later
     #[command(after_help = exits::ORDER)]
     Return(ReturnOptions),
+    /// Send one notice of each kind, marked as a test, to every channel and show the answers
+    #[command(after_help = exits::NOTIFY)]
+    Notify(NotifyOptions),
     /// Print completions for a shell
     #[command(hide = true)]
     Completions(CompletionsOptions),
@@ -130,6 +133,17 @@ pub(crate) struct ReturnOptions {
     /// Put it back in this service only
     #[arg(long, value_name = "NAME", value_parser = service_name)]
     pub service: Option<String>,
+}
+
+/// The arguments of `goavail notify`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct NotifyOptions {
+    /// Send test notices; each incident that they open is closed at once
+    #[arg(long, required = true)]
+    pub test: bool,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Returns the target of a command with the value of `--service`.

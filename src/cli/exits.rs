@@ -53,3 +53,13 @@ Exit codes:
   0  done
   1  no agent answers, or it refused
   2  the command line or [Status] is refused";
+
+/// Exit codes of `goavail notify`.
+pub(super) const NOTIFY: &str = "\
+The channels are those of the file; a running agent is not asked. Each channel receives a critical and
+a warning incident, their ends, and an event; nothing stays open. min_severity is kept, services is not.
+
+Exit codes:
+  0  every channel accepted each notice that it gets
+  1  a channel did not accept a notice, or there is no channel
+  2  the command line or the configuration is refused";
