@@ -109,7 +109,7 @@ impl ChannelCounters {
         self.set_failing(Some(why));
     }
 
-    /// Records whether the channel was told again what is open. A failure is logged when it begins.
+    /// Records whether the channel accepted the open incidents again. A failure is logged when it begins.
     pub(super) fn repeated(&self, failure: Option<&str>) {
         let before = self.set_failing(failure);
         let channel = &*self.channel;

@@ -38,13 +38,16 @@ pub struct DeliveryPace {
     /// Wait before the second attempt. Each further wait is twice as long, and each is jittered by
     /// ± 50 %, so that agents do not retry in step.
     pub first_wait: Duration,
+    /// Time between two repetitions of all open incidents, to a receiver that forgets them.
+    pub repeat_every: Duration,
 }
 
 impl Default for DeliveryPace {
-    /// Returns one second, five attempts, and about 1 + 2 + 4 + 8 s between them.
+    /// Returns one second, five attempts, about 1 + 2 + 4 + 8 s between them, and a minute.
     fn default() -> Self {
         let second = Duration::from_secs(1);
-        Self { window: second, tries: 5, first_wait: second }
+        let repeat_every = Duration::from_mins(1);
+        Self { window: second, tries: 5, first_wait: second, repeat_every }
     }
 }
 
@@ -78,15 +81,15 @@ pub(crate) trait Channel: Send + Sync + 'static {
     /// Makes one attempt, which always completes.
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a>;
 
-    /// Returns the interval at which the receiver is told again what is open; `None` is never.
-    fn repeats_every(&self) -> Option<Duration> {
-        None
+    /// Whether the receiver forgets the open incidents, so that they are repeated.
+    fn forgets(&self) -> bool {
+        false
     }
 
     /// Follows a notice that is no message: an incident that was open before this channel was.
     fn stand(&self, _notice: &Notice) {}
 
-    /// Tells the receiver again what is open.
+    /// Sends all open incidents again.
     fn repeat(&self) -> Posting<'_> {
         Box::pin(async { Ok(()) })
     }
@@ -128,7 +131,7 @@ enum Wakeup {
     Closed,
     /// Reminders are due.
     Remind,
-    /// The receiver is to be told again what is open.
+    /// The open incidents are to be repeated.
     Repeat,
 }
 
@@ -192,7 +195,7 @@ impl Delivery {
     #[expect(clippy::disallowed_methods, reason = "reminders and repetitions have their own time")]
     async fn deliver(&self, inbox: &mut mpsc::Receiver<Notice>, backlog: &mut Backlog) {
         let Backlog { waiting, unsent, reminders } = backlog;
-        let mut repeat_at = self.channel.repeats_every().map(|every| Instant::now() + every);
+        let mut repeat_at = self.channel.forgets().then(|| Instant::now() + self.pace.repeat_every);
         loop {
             if waiting.is_empty() {
                 match next(inbox, reminders.next(), repeat_at).await {
@@ -209,7 +212,7 @@ impl Delivery {
                         })
                         .await;
                         repeat_at =
-                            self.channel.repeats_every().map(|every| Instant::now() + every);
+                            self.channel.forgets().then(|| Instant::now() + self.pace.repeat_every);
                     }
                 }
                 continue;
@@ -254,7 +257,7 @@ impl Delivery {
         }
     }
 
-    /// Tells the receiver again what is open. A panic counts as a failure that may pass.
+    /// Sends all open incidents again. A panic counts as a failure that may pass.
     async fn repeat(&self) {
         match caught("a notice", self.channel.repeat()).await {
             Ok(Ok(())) => self.counters.repeated(None),

@@ -145,7 +145,7 @@ impl ClosedChannels {
     pub async fn finish(self, limit: Duration) {
         let (mut tasks, mut give_ups) = (Vec::new(), Vec::new());
         for OpenChannel { queue, task, give_up, .. } in self.0 {
-            drop(queue); // so that the task ends when it has sent what waits
+            drop(queue); // so that the task ends when nothing waits any more
             tasks.push(task);
             give_ups.push(give_up);
         }

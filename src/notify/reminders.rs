@@ -13,12 +13,12 @@ use super::{Notice, NoticeMark};
 pub(super) struct Reminders {
     /// Time after which an incident is said again; `None` is never.
     after: Option<Duration>,
-    open: BTreeMap<IncidentKey, OpenIncident>,
+    open: BTreeMap<IncidentKey, TrackedIncident>,
 }
 
 /// An incident that is open.
 #[derive(Debug)]
-struct OpenIncident {
+struct TrackedIncident {
     /// Its last notice.
     notice: Notice,
     /// The time at which that notice was received.
@@ -39,12 +39,12 @@ impl Reminders {
         match notice.status {
             IncidentStatus::Opened | IncidentStatus::Updated => {
                 let (notice, received, due) = (notice.clone(), now, now + after);
-                self.open.insert(notice.incident.clone(), OpenIncident { notice, received, due });
+                self.open.insert(notice.incident.clone(), TrackedIncident { notice, received, due });
             }
             IncidentStatus::Standing => {
                 let key = notice.incident.clone();
                 let (notice, received, due) = (notice.clone(), now, now + after);
-                self.open.entry(key).or_insert(OpenIncident { notice, received, due });
+                self.open.entry(key).or_insert(TrackedIncident { notice, received, due });
             }
             IncidentStatus::Closed => drop(self.open.remove(&notice.incident)),
             IncidentStatus::Event => {}
@@ -67,5 +67,34 @@ impl Reminders {
             reminders.push(Notice { at, status, mark, ..incident.notice.clone() });
         }
         reminders
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::NoticeKind::{Restored, Withdrawn};
+    use crate::notify::tests::notice;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any time serves")]
+    fn a_reminder_says_that_the_incident_is_still_open_and_since_when() {
+        let (start, hour) = (Instant::now(), Duration::from_hours(1));
+        let mut reminders = Reminders::new(Some(hour));
+        reminders.follow(&notice(Withdrawn, &[1]), start);
+        assert_eq!(reminders.next(), Some(start + hour));
+        assert_eq!(reminders.due(start + hour / 2), []);
+        let due = reminders.due(start + hour);
+        let [reminder] = &due[..] else { panic!("{due:?}") };
+        assert_eq!((reminder.status, reminder.mark), (IncidentStatus::Updated, NoticeMark::Still));
+        assert_eq!(reminder.at, reminder.since + hour);
+        let title = "still warning: withdrew 192.0.2.1 from www.example.com";
+        assert_eq!(reminder.title(), title);
+        assert!(reminder.rendering().body().contains("2001-09-09T01:46:40Z (for 1h)"));
+        reminders.follow(&notice(Restored, &[1]), start + hour);
+        assert_eq!(reminders.next(), None);
+        let mut never = Reminders::new(None);
+        never.follow(&notice(Withdrawn, &[1]), start);
+        assert_eq!(never.next(), None);
     }
 }

@@ -1,5 +1,5 @@
 //! A notice in several lines, for channels that people read on a small screen in the middle of the
-//! night: the severity and the event first, then why, since when, what to do, and from where.
+//! night: the severity and the event first, then the cause, the time, the next step, and the agent.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::{Notice, NoticeMark};
 
 /// A notice as a title and lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rendering {
+pub(super) struct NoticeText {
     /// The severity, and the event with its addresses and names.
     pub(super) title: String,
     /// Lines with their labels.
@@ -18,7 +18,7 @@ pub(super) struct Rendering {
 
 impl Notice {
     /// Returns the notice as a title and lines.
-    pub(super) fn rendering(&self) -> Rendering {
+    pub(super) fn rendering(&self) -> NoticeText {
         let mut lines = Vec::new();
         let mut add = |label, text: String| {
             if !text.is_empty() {
@@ -34,7 +34,7 @@ impl Notice {
         add("Do", self.advice_in_words());
         add("Zone", self.zone_in_words());
         add("From", format!("{}, {}", self.agent_in_words(), time(self.at)));
-        Rendering { title: self.title(), lines }
+        NoticeText { title: self.title(), lines }
     }
 
     /// Returns the severity and the event: `critical: refused to change DNS for 192.0.2.1 ...`.
@@ -52,7 +52,7 @@ impl Notice {
     }
 }
 
-impl Rendering {
+impl NoticeText {
     /// Returns the lines, each with its label.
     pub(super) fn body(&self) -> String {
         let lines: Vec<String> =
@@ -69,4 +69,62 @@ impl Rendering {
 /// Formats a time in UTC, to the second.
 fn time(at: SystemTime) -> String {
     humantime::format_rfc3339_seconds(printable(at)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::notify::NoticeKind::{RefusalOver, Refused};
+    use crate::notify::tests::notice;
+    use crate::notify::{IncidentProblem, NoticeTarget, Severity};
+
+    /// A dead address that stays in DNS, and twelve minutes later the end of that.
+    fn examples() -> [Notice; 2] {
+        let mut opened = notice(Refused, &[]);
+        let address = IpAddr::from([203, 0, 113, 11]);
+        opened.targets = vec![NoticeTarget { service: Some("www".into()), address }];
+        opened.at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_316_645);
+        opened.since = opened.at;
+        opened.reason = Some("floor".into());
+        opened.detail = Some("web: connect 0.4 ms, then 503 (wanted 200-299)".into());
+        opened.evidence.losses = Some(3);
+        opened.evidence.since_last_reply = Some(Duration::from_secs(2));
+        opened.evidence.votes = vec!["eu-1".into()];
+        (opened.severity, opened.worst) = (Severity::Critical, Severity::Critical);
+        opened.advice = IncidentProblem::Floor.advice().map(str::to_owned);
+        let mut over = opened.clone();
+        over.at += Duration::from_secs(723);
+        (over.kind, over.status) = (RefusalOver, RefusalOver.status());
+        (over.detail, over.advice, over.severity) = (None, None, Severity::Info);
+        over.evidence = Default::default();
+        [opened, over]
+    }
+
+    #[test]
+    fn the_page_about_channels_shows_a_notice_as_people_see_it() {
+        let page = include_str!("../../docs/channels.md");
+        for notice in examples() {
+            let text = notice.rendering().text();
+            assert!(page.contains(&text), "missing:\n{text}");
+            assert!(page.contains(&notice.text()), "missing:\n{}", notice.text());
+        }
+    }
+
+    #[test]
+    fn the_first_words_say_how_urgent_it_is() {
+        let [mut notice, over] = examples();
+        assert!(notice.title().starts_with("critical: refused"), "{}", notice.title());
+        assert!(over.title().starts_with("over: no longer refuses"), "{}", over.title());
+        notice.dry_run = true;
+        assert!(notice.title().starts_with("critical, dry-run: "), "{}", notice.title());
+        notice.status = IncidentStatus::Updated;
+        assert!(notice.title().starts_with("critical, changed, dry-run: "), "{}", notice.title());
+        notice.mark = NoticeMark::Still;
+        assert!(notice.title().starts_with("still critical, dry-run: "), "{}", notice.title());
+        notice.mark = NoticeMark::Test;
+        assert!(notice.title().starts_with("TEST, critical, changed, "), "{}", notice.title());
+    }
 }

@@ -150,9 +150,10 @@ fn every_key_stands_on_the_page_about_the_configuration() {
 
 #[test]
 fn every_key_of_a_table_stands_on_its_page_and_in_an_example() {
-    let pages =
-        ["docs/services.md", "docs/checks.md"].map(|page| read(&root().join(page))).concat();
-    let examples = ["services", "https", "exec", "nameservers", "rfc2136", "webhook"]
+    let pages = ["docs/services.md", "docs/checks.md", "docs/channels.md"]
+        .map(|page| read(&root().join(page)))
+        .concat();
+    let examples = ["services", "https", "exec", "nameservers", "rfc2136", "webhook", "notify"]
         .map(|name| read(&root().join(format!("examples/{name}.toml"))))
         .concat();
     let keys = goavail::testing::settings::known_table_keys();

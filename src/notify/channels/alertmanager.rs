@@ -38,9 +38,6 @@ pub(super) const KIND: ChannelKind = ChannelKind {
     },
 };
 
-/// Interval at which the alerts are sent again.
-const EVERY: Duration = Duration::from_mins(1);
-
 /// Time from a request until the alerts in it end, unless they are sent again.
 const HOLDS_FOR: Duration = Duration::from_mins(4);
 
@@ -177,8 +174,8 @@ impl Channel for AlertChannel {
         Box::pin(self.send())
     }
 
-    fn repeats_every(&self) -> Option<Duration> {
-        Some(EVERY)
+    fn forgets(&self) -> bool {
+        true
     }
 
     fn stand(&self, notice: &Notice) {

@@ -1,7 +1,7 @@
 //! E-mail, by SMTP with TLS.
 //!
 //! - `message`: the notice as a message, threaded by its incident
-//! - `session`: one connection to the server, and what its answers mean
+//! - `session`: one connection to the server, and its answers
 
 mod message;
 mod session;
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lettre::Address;
 use lettre::message::Mailbox;
 
-use self::session::{Failures, Session};
+use self::session::{Failures, SmtpSession};
 use super::poster::ChannelError;
 use super::secret::{Secret, SecretFile, SecretForm};
 use super::{ChannelKeys, ChannelKind, ChannelSettings};
@@ -225,7 +225,7 @@ pub(super) struct Email {
 
 impl ChannelSettings for Email {
     fn open(&self) -> Result<Box<dyn Channel>, ChannelError> {
-        let session = Session::new(self)?;
+        let session = SmtpSession::new(self)?;
         Ok(Box::new(Mailer { settings: self.clone(), session, accepted: Mutex::default() }))
     }
 
@@ -242,7 +242,7 @@ impl ChannelSettings for Email {
 /// A channel to people's mailboxes.
 struct Mailer {
     settings: Email,
-    session: Session,
+    session: SmtpSession,
     /// The message that is being sent, by its identifier, and the recipients that it was accepted for.
     accepted: Mutex<(String, BTreeSet<Address>)>,
 }

@@ -1,7 +1,7 @@
-//! One `POST` of JSON to a receiver, and what its answer means.
+//! Requests to a receiver, and the meaning of its answers.
 //!
 //! No redirect is followed: the notice, and the secrets in its request, are for the configured
-//! receiver. What an answer says is logged only where it cannot repeat a secret.
+//! receiver. The words of an answer are logged only where they repeat no secret.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

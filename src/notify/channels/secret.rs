@@ -126,7 +126,7 @@ pub(super) fn private_url(text: &str) -> Option<Url> {
     url::web(text).filter(|url| !url::is_open(url))
 }
 
-/// Warns about a URL whose requests can be read on the way by other machines.
+/// Warns about a URL if its requests can be read on the way by other machines.
 pub(super) fn warn_if_open(url: &Url, spot: &Spot, table: &mut SectionContext<'_>) {
     if url::is_open(url) {
         table.report.warn(spot, "plain http: notices can be read and forged on the way");

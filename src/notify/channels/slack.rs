@@ -5,6 +5,7 @@ use std::sync::Arc;
 use reqwest::Url;
 use serde_json::{Value, json};
 
+use super::fitting::{Unit, fitted};
 use super::hook::HookService;
 use super::poster::AnswerRules;
 use super::secret::{Secret, SecretFile, private_url};
@@ -25,7 +26,7 @@ pub(super) const KIND: ChannelKind = ChannelKind {
             Some(url) => Ok(url.into()),
             None => Err(ALLOWED.to_owned()),
         },
-        settings: |url| Arc::new(Slack { url: url.into() }),
+        settings: |url| Arc::new(Slack { url: url.into(), form: SlackForm::Line }),
     }),
     destination: "to Slack",
     party: "Slack",
@@ -37,6 +38,9 @@ pub(super) const KIND: ChannelKind = ChannelKind {
 
 /// The URL that the path of a Slack webhook is appended to.
 const SLACK: &str = "https://hooks.slack.com/services/";
+
+/// Maximum length of a message; Slack recommends no more.
+const LONGEST_TEXT: usize = 4_000;
 
 /// Description of the webhooks of Slack.
 const ALLOWED: &str =
@@ -59,7 +63,7 @@ struct SlackKeys {
 impl ChannelKeys for SlackKeys {
     fn build(&self, table: &mut SectionContext<'_>) -> Option<Arc<dyn ChannelSettings>> {
         let url = self.url_file.require_url(ALLOWED, webhook_url, table)?;
-        Some(Arc::new(Slack { url }))
+        Some(Arc::new(Slack { url, form: SlackForm::Lines }))
     }
 }
 
@@ -67,6 +71,16 @@ impl ChannelKeys for SlackKeys {
 #[derive(Debug, Clone, PartialEq)]
 struct Slack {
     url: Secret,
+    form: SlackForm,
+}
+
+/// The form of a message.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum SlackForm {
+    /// One line, as `slack_addr` always had it.
+    Line,
+    /// A title and lines.
+    Lines,
 }
 
 impl AnswerRules for Slack {}
@@ -78,8 +92,25 @@ impl HookService for Slack {
 
     /// Source: `&`, `<` and `>` are escaped as Slack's page on formatting text asks.
     fn body(&self, notice: &Notice) -> Value {
-        let text = notice.text().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        json!({ "text": text })
+        match self.form {
+            SlackForm::Line => {
+                json!({ "text": fitted(&notice.text(), LONGEST_TEXT, Unit::Utf16, escape) })
+            }
+            SlackForm::Lines => {
+                let text = fitted(&notice.rendering().text(), LONGEST_TEXT, Unit::Utf16, escape);
+                json!({ "text": text, "mrkdwn": false })
+            }
+        }
+    }
+}
+
+/// Writes a character so that Slack shows it as it is.
+fn escape(letter: char, out: &mut String) {
+    match letter {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        letter => out.push(letter),
     }
 }
 
@@ -95,7 +126,13 @@ mod tests {
         notice.detail = Some("<!channel> a & b".into());
         let text = "sfo-1: withdrew 192.0.2.1 from www.example.com; &lt;!channel&gt; a &amp; b; \
                     2001-09-09T01:46:40Z";
-        let slack = Slack { url: Secret::new("https://hooks.slack.com/services/T0/B0/x") };
+        let url = Secret::new("https://hooks.slack.com/services/T0/B0/x");
+        let slack = Slack { url, form: SlackForm::Line };
         assert_eq!(slack.body(&notice), json!({ "text": text }));
+        let body = Slack { form: SlackForm::Lines, ..slack }.body(&notice);
+        let text = body["text"].as_str().unwrap();
+        let want =
+            "warning: withdrew 192.0.2.1 from www.example.com\nWhy: &lt;!channel&gt; a &amp; b\n";
+        assert!(text.starts_with(want) && body["mrkdwn"] == false, "{body}");
     }
 }

@@ -134,7 +134,7 @@ impl HookService for Telegram {
         &self.url
     }
 
-    /// Without `parse_mode` there is no markup. What needs nobody now makes no sound.
+    /// Without `parse_mode` there is no markup. An event of no urgency makes no sound.
     fn body(&self, notice: &Notice) -> Value {
         let text = fitted(&notice.rendering().text(), LONGEST_TEXT, Unit::Utf16, escape);
         let chat = match &self.chat {

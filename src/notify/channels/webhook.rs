@@ -29,13 +29,13 @@ pub(super) const KIND: ChannelKind = ChannelKind {
             Some(url) => Ok(url.into()),
             None => Err(ALLOWED.to_owned()),
         },
-        settings: |url| Arc::new(Webhook { url: url.into(), token: None }),
+        settings: |url| Arc::new(JsonReceiver { url: url.into(), token: None }),
     }),
     destination: "to a webhook",
     party: "the webhook",
     keys: &[Key::new("url_file"), Key::new("token_file")],
     parse: |section, values| {
-        Box::new(WebhookKeys {
+        Box::new(JsonReceiverKeys {
             url_file: SecretFile::parse("url_file", section, values),
             token_file: SecretFile::parse("token_file", section, values),
         })
@@ -47,12 +47,12 @@ pub(super) const KIND: ChannelKind = ChannelKind {
 const ALLOWED: &str = "a URL that begins with https:// or http://";
 
 /// The values of a channel to a receiver of JSON.
-struct WebhookKeys {
+struct JsonReceiverKeys {
     url_file: SecretFile,
     token_file: SecretFile,
 }
 
-impl ChannelKeys for WebhookKeys {
+impl ChannelKeys for JsonReceiverKeys {
     fn build(&self, table: &mut SectionContext<'_>) -> Option<Arc<dyn ChannelSettings>> {
         let token = self.token_file.read(SecretForm::Token, table);
         let url = self.url_file.require_url(ALLOWED, web, table)?;
@@ -61,26 +61,26 @@ impl ChannelKeys for WebhookKeys {
             table.report.refuse(&at.spot, what);
         }
         let token = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
-        Some(Arc::new(Webhook { url, token }))
+        Some(Arc::new(JsonReceiver { url, token }))
     }
 }
 
 /// The receiver of JSON.
 #[derive(Debug, Clone, PartialEq)]
-struct Webhook {
+struct JsonReceiver {
     url: Secret,
     /// The value of the `Authorization` header.
     token: Option<Secret>,
 }
 
-impl AnswerRules for Webhook {
+impl AnswerRules for JsonReceiver {
     /// The answer of a receiver is not known.
     fn is_own(&self, _: StatusCode, _: &[u8]) -> bool {
         true
     }
 }
 
-impl HookService for Webhook {
+impl HookService for JsonReceiver {
     fn url(&self) -> &Secret {
         &self.url
     }

@@ -55,8 +55,15 @@ struct Harness {
     task: tokio::task::JoinHandle<()>,
 }
 
-#[expect(clippy::disallowed_methods, reason = "the paused clock")]
 fn harness(answers: impl IntoIterator<Item = Answer>) -> Harness {
+    harness_with(answers, |delivery| delivery)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the paused clock")]
+fn harness_with(
+    answers: impl IntoIterator<Item = Answer>,
+    change: impl FnOnce(Delivery) -> Delivery,
+) -> Harness {
     let scripted = Scripted {
         answers: Arc::new(Mutex::new(answers.into_iter().collect())),
         posts: Arc::default(),
@@ -69,7 +76,7 @@ fn harness(answers: impl IntoIterator<Item = Answer>) -> Harness {
         (give_up.subscribe(), Arc::new(counters.channel(&"scripted".into())));
     let channel = Box::new(scripted.clone());
     let delivery = Delivery::new(channel, DeliveryPace::default(), channel_counters);
-    let task = tokio::spawn(delivery.run(inbox, told));
+    let task = tokio::spawn(change(delivery).run(inbox, told));
     Harness { queue, give_up, scripted, counters, task }
 }
 
@@ -173,6 +180,35 @@ async fn outcomes_are_counted_and_a_channel_fails_until_it_accepts_a_notice() {
         let failing = counters.failing();
         assert_eq!(failing.get("scripted").map(String::as_str), why, "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_is_open_is_said_again_until_it_is_closed() {
+    let harness = harness_with([], |delivery| delivery.reminding(Some(Duration::from_hours(1))));
+    harness.queue.send(notice(Withdrawn, &[1])).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(150)).await;
+    harness.queue.send(notice(Restored, &[1])).await.unwrap();
+    tokio::time::sleep(Duration::from_hours(5)).await;
+    let posts = harness.posts().await;
+    let (second, hour) = (Duration::from_secs(1), Duration::from_hours(1));
+    let last = Duration::from_mins(150) + second;
+    let want = [
+        (second, Withdrawn, 1),
+        (hour + second, Withdrawn, 1),
+        (2 * hour + second, Withdrawn, 1),
+        (last, Restored, 1),
+    ];
+    assert_eq!(posts, want);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_stands_is_no_message_but_is_said_again() {
+    let harness = harness_with([], |delivery| delivery.reminding(Some(Duration::from_hours(1))));
+    let standing = Notice { status: IncidentStatus::Standing, ..notice(Withdrawn, &[1]) };
+    harness.queue.send(standing).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(61)).await;
+    let hour = Duration::from_hours(1);
+    assert_eq!(harness.posts().await, [(hour + Duration::from_secs(1), Withdrawn, 1)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -26,6 +26,16 @@ const HOOK: [&str; 2] = ["h00kp4thm4rk3r", "h00kqu3rym4rk3r"];
 /// The credentials for the proxy.
 const PROXY: [&str; 2] = ["pr0xyus3r", "pr0xyp4ssw0rd"];
 
+/// The secrets of channels, each in a file: of Telegram, of ntfy (its topic, its token), of PagerDuty, of a
+/// webhook.
+const CHANNELS: [&str; 5] = [
+    "424242:t3l3gr4mm4rk3r",
+    "ntfyt0picm4rk3r",
+    "ntfyt0kenm4rk3r",
+    "p4g3rdutym4rk3rp4g3rdutym4rk3r42",
+    "w3bh00kt0kenm4rk3r",
+];
+
 /// Nobody listens there.
 const NOBODY: &str = "127.0.0.1:9";
 
@@ -45,6 +55,7 @@ fn is_clean(of: &str, text: &str) {
     let coded = [CLUSTER, TOKEN, KEY, &PROXY.join(":")];
     let coded = coded.map(|secret| BASE64_STANDARD.encode(secret));
     let plain = [TOKEN, KEY, CLUSTER].into_iter().chain(SLACK).chain(HOOK).chain(PROXY);
+    let plain = plain.chain(CHANNELS);
     for secret in plain.chain(coded.iter().map(String::as_str)) {
         if let Some(line) = text.lines().find(|line| line.contains(secret)) {
             panic!("{of} holds {secret}: {line}");
@@ -92,6 +103,23 @@ fn request(stream: &mut TcpStream) -> Option<(String, String)> {
     }
 }
 
+/// Channels to a receiver that repeats in its answers all that it was sent, and refuses the first notice.
+fn channels(harness: &Harness) -> String {
+    let (address, posts) = post_office(harness, "403 Forbidden");
+    std::thread::spawn(move || posts.iter().for_each(drop));
+    for (nth, secret) in CHANNELS.iter().enumerate() {
+        harness.write(&format!("channel{nth}"), &format!("{secret}\n"));
+    }
+    harness.write("channel-url", &format!("http://{address}/hook\n"));
+    let server = format!("server = \"http://{address}\"");
+    format!(
+        "[[notify]]\nto = \"telegram\"\ntoken_file = \"channel0\"\nchat = 1\n{server}\n\
+         [[notify]]\nto = \"ntfy\"\ntopic_file = \"channel1\"\ntoken_file = \"channel2\"\n{server}\n\
+         [[notify]]\nto = \"pagerduty\"\ntoken_file = \"channel3\"\n{server}\n\
+         [[notify]]\nto = \"webhook\"\nurl_file = \"channel-url\"\ntoken_file = \"channel4\"\n"
+    )
+}
+
 /// A harness, and how its agent is given its secrets.
 struct SecretSource {
     harness: Harness,
@@ -123,6 +151,7 @@ impl SecretSource {
                  min_peers_agree = 0\nrequire_signed = true\n{key}",
                 link_v4(Place::Agent(0))
             );
+        let config = config + &channels(&harness);
         harness.write("goavail.toml", &config);
         harness.write("token", &format!("{TOKEN}\n"));
         harness.write("key", CLUSTER);
@@ -180,6 +209,8 @@ impl SecretSource {
             &["check"][..],
             &["plan"],
             &["plan", "--json"],
+            &["notify", "--test"],
+            &["notify", "--test", "--json"],
             &["status"],
             &["status", "--json"],
             &["drain", "10.0.0.2", "--force", "--reason", "disk swap"],

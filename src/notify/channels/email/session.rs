@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const LONGEST_ANSWER: usize = 160;
 
 /// The way to the server.
-pub(super) struct Session {
+pub(super) struct SmtpSession {
     host: String,
     port: u16,
     mode: TlsMode,
@@ -77,7 +77,7 @@ fn counted(count: usize, recipients: usize, why: &str) -> String {
     }
 }
 
-impl Session {
+impl SmtpSession {
     /// Prepares connections to the server.
     pub(super) fn new(settings: &Email) -> Result<Self, ChannelError> {
         let tls = match settings.tls {
@@ -201,7 +201,8 @@ impl Session {
 
     /// Formats an error without secrets.
     fn why(&self, error: &SmtpError) -> String {
-        let text = one_line(&error_chain(error), ' ');
+        // Its text has that of its source.
+        let text = one_line(&error.to_string(), ' ');
         let is_secret = self.secrets.iter().any(|secret| text.contains(secret));
         match error.status() {
             Some(code) if is_secret => format!("it answered {code}"),
