@@ -22,7 +22,7 @@
 //! | `probe` | sends one probe to an endpoint: echo request, TCP connect, or a request of a table | `engine`, `http`, `privilege` |
 //! | `dns` | the registry of providers, dry-run around them, the reconciler that brings DNS to the desired state | `engine`, `config`, `backoff`, `heart`, `http` |
 //! | `cluster` | the other agents: votes and membership | `config`, `engine`, `heart`, `http`, `serve` |
-//! | `notify` | sends notices to people, and never blocks | `config`, `http` |
+//! | `notify` | sends notices to people, and heartbeats, and never blocks | `config`, `heart`, `http` |
 //! | `status` | the status of the agent, and the operator's commands | `config`, `engine`, `heart` |
 //! | `state` | state kept across restarts | `config`, `file` |
 //! | `file` | reads files with a time limit | nothing |

@@ -118,7 +118,7 @@ pub struct Notice {
     pub since: SystemTime,
     /// The next step for a person, where one is known.
     pub advice: Option<String>,
-    /// What the notice is besides news.
+    /// The nature of the notice: news, a reminder or a test.
     pub mark: NoticeMark,
 }
 
@@ -162,7 +162,7 @@ pub struct NoticeEvidence {
     pub took: Option<Duration>,
 }
 
-/// What a notice is besides news.
+/// The nature of a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum NoticeMark {
     /// It is news.

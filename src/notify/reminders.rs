@@ -39,7 +39,8 @@ impl Reminders {
         match notice.status {
             IncidentStatus::Opened | IncidentStatus::Updated => {
                 let (notice, received, due) = (notice.clone(), now, now + after);
-                self.open.insert(notice.incident.clone(), TrackedIncident { notice, received, due });
+                self.open
+                    .insert(notice.incident.clone(), TrackedIncident { notice, received, due });
             }
             IncidentStatus::Standing => {
                 let key = notice.incident.clone();

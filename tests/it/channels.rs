@@ -1,6 +1,6 @@
 //! Channels against the services that they are for: real ones where there are any, and otherwise stand-ins
 //! that are stricter than these. Belongs here: the requests of each kind of channel, and its answers.
-//! What is the same for all channels is proved in `notify` and beside the code.
+//! Queueing, merging and retrying are proved in `notify` and beside the code.
 //!
 //! - `stand_in`: a server in the place of the hosted services; `hosted`: their rules
 //! - `trial`: `goavail notify --test` against them, and Apprise as an oracle; `trouble`: bad answers

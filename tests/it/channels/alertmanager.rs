@@ -50,13 +50,13 @@ async fn start(folder: &Path, port: u16, memory: &str) -> Alertmanager {
         .unwrap();
     let running = Alertmanager(child);
     let url = format!("http://127.0.0.1:{port}/-/ready");
-    while !reqwest_is_success(&url).await {
+    while !is_ready(&url).await {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     running
 }
 
-async fn reqwest_is_success(url: &str) -> bool {
+async fn is_ready(url: &str) -> bool {
     let answer = goavail::testing::http::client().unwrap().get(url).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())
 }
@@ -80,7 +80,7 @@ async fn has(port: u16, wanted: &[&str]) {
     }
 }
 
-fn notice(last: u8, status: IncidentStatus, agent: &str) -> Notice {
+pub(super) fn notice(last: u8, status: IncidentStatus, agent: &str) -> Notice {
     let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
     let kind = match status {
         IncidentStatus::Closed => NoticeKind::Restored,
@@ -110,8 +110,8 @@ fn notice(last: u8, status: IncidentStatus, agent: &str) -> Notice {
     }
 }
 
-/// The channel of a configuration.
-fn notifier(folder: &Folder) -> Notifier {
+/// The channels of a configuration.
+pub(super) fn notifier(folder: &Folder) -> Notifier {
     let path = folder.path("goavail.toml");
     let asked = Asked { tcp: None, provider: None, dry_run: true };
     let config = parse(&std::fs::read_to_string(&path).unwrap(), &path, &asked, &|_| None);

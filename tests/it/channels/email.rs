@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::process::Child;
 
+use goavail::testing::notify::IncidentStatus;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::Value;
 
@@ -150,4 +151,20 @@ fn a_wrong_password_a_stranger_s_certificate_and_a_server_without_tls_are_refuse
         assert!(!said.stdout.contains("wr0ngm4rk3r"), "{}", said.stdout);
         assert!(server.mails().is_empty(), "{mode}");
     }
+}
+
+/// Of two recipients one is put off, as servers do with strangers. Another program sends to both again.
+#[tokio::test]
+async fn a_recipient_that_is_put_off_is_tried_again_alone() {
+    let more = "recipients = [\"grey@example.com\", \"ops@example.com\"]\nca_file = \"ca.pem\"\n";
+    let Some((folder, server)) = folder_and_server("open", "starttls", more) else { return };
+    let notifier = super::alertmanager::notifier(&folder);
+    notifier.send(&super::alertmanager::notice(1, IncidentStatus::Opened, "sfo-1"));
+    let counters = notifier.counters().clone();
+    notifier.close(std::time::Duration::from_secs(30)).await;
+    assert_eq!(counters.counts()[&("email".into(), "delivered")], 1);
+    let mails = server.mails();
+    let recipients: Vec<_> = mails.iter().map(|mail| mail["recipients"].to_string()).collect();
+    assert_eq!(recipients, ["[\"ops@example.com\"]", "[\"grey@example.com\"]"]);
+    assert_eq!(mails[0]["id"], mails[1]["id"], "it is the same mail");
 }

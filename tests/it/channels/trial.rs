@@ -115,14 +115,25 @@ const SHAPES: [Shape; 6] = [
     (
         "teams",
         "",
-        &["/type", "/attachments/0/contentType", "/attachments/0/content/type", "/attachments/0/content/body"],
+        &[
+            "/type",
+            "/attachments/0/contentType",
+            "/attachments/0/content/type",
+            "/attachments/0/content/body",
+        ],
     ),
     ("telegram", "api.telegram.org", &["/text", "/chat_id"]),
     ("ntfy", "ntfy.sh", &["/topic", "/title", "/message"]),
     (
         "pagerduty",
         "events.pagerduty.com",
-        &["/routing_key", "/event_action", "/payload/summary", "/payload/severity", "/payload/source"],
+        &[
+            "/routing_key",
+            "/event_action",
+            "/payload/summary",
+            "/payload/severity",
+            "/payload/source",
+        ],
     ),
 ];
 

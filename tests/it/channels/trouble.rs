@@ -134,14 +134,8 @@ const UNUSABLE: [(&str, &str); 19] = [
         "to = \"slack\"\nurl_file = \"gone\"",
         "goavail.toml:4: notify[1].url_file: gone: cannot be read",
     ),
-    (
-        "to = \"slack\"\nurl_file = \"empty\"",
-        "goavail.toml:4: notify[1].url_file: empty is empty",
-    ),
-    (
-        "to = \"slack\"\nurl_file = \"two\"",
-        "goavail.toml:4: notify[1].url_file: two holds 2 lines",
-    ),
+    ("to = \"slack\"\nurl_file = \"empty\"", "goavail.toml:4: notify[1].url_file: empty is empty"),
+    ("to = \"slack\"\nurl_file = \"two\"", "goavail.toml:4: notify[1].url_file: two holds 2 lines"),
     (
         "to = \"slack\"\nurl_file = \"secret\"",
         "goavail.toml:4: notify[1].url_file: secret does not hold the path",
@@ -167,10 +161,7 @@ const UNUSABLE: [(&str, &str); 19] = [
         "goavail.toml:4: notify[1].token_file: secret does not hold an integration key",
     ),
     ("to = \"ntfy\"", "goavail.toml:2: notify[1].topic: missing; a topic"),
-    (
-        "to = \"ntfy\"\ntopic = \"a b\"",
-        "goavail.toml:4: notify[1].topic: \"a b\" is not allowed",
-    ),
+    ("to = \"ntfy\"\ntopic = \"a b\"", "goavail.toml:4: notify[1].topic: \"a b\" is not allowed"),
     (
         "to = \"ntfy\"\ntopic = \"a\"\ntoken_file = \"secret\"\nserver = \"http://192.0.2.1\"",
         "goavail.toml:6: notify[1].server: plain http is allowed to this machine itself only",
