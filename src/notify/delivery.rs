@@ -126,7 +126,7 @@ impl Backlog {
 /// The next thing to do while no notice waits.
 enum Wakeup {
     /// A notice arrived.
-    Notice(Notice),
+    Notice(Box<Notice>),
     /// The queue is closed.
     Closed,
     /// Reminders are due.
@@ -200,7 +200,7 @@ impl Delivery {
             if waiting.is_empty() {
                 match next(inbox, reminders.next(), repeat_at).await {
                     Wakeup::Closed => return,
-                    Wakeup::Notice(notice) => self.follow(waiting, reminders, notice),
+                    Wakeup::Notice(notice) => self.follow(waiting, reminders, *notice),
                     Wakeup::Remind => {
                         for reminder in reminders.due(Instant::now()) {
                             self.admit(waiting, reminder);
@@ -315,7 +315,7 @@ async fn next(
 ) -> Wakeup {
     tokio::select! {
         biased;
-        notice = inbox.recv() => notice.map_or(Wakeup::Closed, Wakeup::Notice),
+        notice = inbox.recv() => notice.map_or(Wakeup::Closed, |notice| Wakeup::Notice(Box::new(notice))),
         () = at(remind_at) => Wakeup::Remind,
         () = at(repeat_at) => Wakeup::Repeat,
     }

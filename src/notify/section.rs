@@ -53,7 +53,7 @@ impl NotifyConfig {
         for table in tables {
             built.push((table, table.build(services, context)));
         }
-        Self { receivers: tables::label_all(self.receivers, built, context.report) }
+        Self { receivers: tables::label_all(self.receivers, &built, context.report) }
     }
 
     /// Returns the URL of each receiver that is reached by HTTP, with the receiver's name in a sentence.

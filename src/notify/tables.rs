@@ -166,7 +166,7 @@ impl ParsedChannel {
 /// `receivers` are those above the first section, which have theirs.
 pub(crate) fn label_all(
     mut receivers: Vec<Receiver>,
-    tables: Vec<(&ParsedChannel, Option<Receiver>)>,
+    tables: &[(&ParsedChannel, Option<Receiver>)],
     report: &mut Report,
 ) -> Vec<Receiver> {
     let mut taken: BTreeMap<String, Option<&Spot>> = BTreeMap::new();
@@ -188,7 +188,7 @@ pub(crate) fn label_all(
             None => drop(taken.insert(at.value.clone(), Some(&at.spot))),
         }
     }
-    for (table, receiver) in &tables {
+    for (table, receiver) in tables {
         let Some(receiver) = receiver else { continue };
         let label = match table.name() {
             Some(at) => at.value.clone(),

@@ -133,18 +133,18 @@ impl Alerts {
 
     /// Ends the alert of a notice; `last` has the words of its end.
     fn end(&mut self, before: &Notice, last: &Notice, now: SystemTime) {
-        let mut alert = alert(last, labels(before), now);
+        let mut alert = alert(last, &labels(before), now);
         alert["startsAt"] = json!(time(before.since.min(now)));
         self.over.push((alert, now));
         let too_many = self.over.len().saturating_sub(MOST_OVER);
         self.over.drain(..too_many);
     }
 
-    /// Returns the alerts to send `now`.
-    fn to_send(&mut self, now: SystemTime) -> Vec<Value> {
+    /// Returns the alerts to send at this time.
+    fn current(&mut self, now: SystemTime) -> Vec<Value> {
         self.over.retain(|(_, at)| now.duration_since(*at).is_ok_and(|age| age <= OVER_FOR));
         let open = self.open.values();
-        let open = open.map(|notice| alert(notice, labels(notice), now + HOLDS_FOR));
+        let open = open.map(|notice| alert(notice, &labels(notice), now + HOLDS_FOR));
         open.chain(self.over.iter().map(|(alert, _)| alert.clone())).collect()
     }
 }
@@ -156,7 +156,7 @@ impl AlertChannel {
 
     /// Sends all alerts.
     async fn send(&self) -> Result<(), PostError> {
-        let alerts = self.alerts().to_send(wall());
+        let alerts = self.alerts().current(wall());
         if alerts.is_empty() {
             return Ok(());
         }
@@ -208,7 +208,7 @@ fn labels(notice: &Notice) -> Value {
 }
 
 /// Returns the alert of a notice, which ends at `until`.
-fn alert(notice: &Notice, labels: Value, until: SystemTime) -> Value {
+fn alert(notice: &Notice, labels: &Value, until: SystemTime) -> Value {
     let rendering = notice.rendering();
     json!({
         "labels": labels,

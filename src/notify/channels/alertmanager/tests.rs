@@ -10,7 +10,7 @@ fn at(seconds: u64) -> SystemTime {
 /// Returns the alertname, the severity and the end of each alert that is sent.
 fn sent(alerts: &mut Alerts, now: SystemTime) -> Vec<(String, String, String)> {
     let mut sent = Vec::new();
-    for alert in alerts.to_send(now) {
+    for alert in alerts.current(now) {
         let pointers = ["/labels/target", "/labels/severity", "/endsAt"];
         let [target, severity, end] =
             pointers.map(|it| alert.pointer(it).unwrap().as_str().unwrap().to_owned());
@@ -68,8 +68,8 @@ fn the_end_of_an_incident_that_another_agent_opened_has_the_same_labels() {
     over.agent = "eu-1".into();
     over.severity = Severity::Info;
     other.follow(&over, at(20));
-    assert_eq!(one.to_send(at(0))[0]["labels"], other.to_send(at(20))[0]["labels"]);
-    assert_eq!(other.to_send(at(20))[0]["endsAt"], json!(time(at(20))));
+    assert_eq!(one.current(at(0))[0]["labels"], other.current(at(20))[0]["labels"]);
+    assert_eq!(other.current(at(20))[0]["endsAt"], json!(time(at(20))));
 }
 
 #[test]
