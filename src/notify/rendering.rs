@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::notify::NoticeKind::{RefusalOver, Refused};
     use crate::notify::tests::notice;
-    use crate::notify::{IncidentProblem, NoticeTarget, Severity};
+    use crate::notify::{IncidentProblem, NoticeEvidence, NoticeTarget, Severity};
 
     /// A dead address that stays in DNS, and twelve minutes later the end of that.
     fn examples() -> [Notice; 2] {
@@ -99,7 +99,7 @@ mod tests {
         over.at += Duration::from_secs(723);
         (over.kind, over.status) = (RefusalOver, RefusalOver.status());
         (over.detail, over.advice, over.severity) = (None, None, Severity::Info);
-        over.evidence = Default::default();
+        over.evidence = NoticeEvidence::default();
         [opened, over]
     }
 

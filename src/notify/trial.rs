@@ -122,6 +122,7 @@ fn notice(kind: NoticeKind, worst: Severity, agent: &str, at: SystemTime) -> Not
         incident: IncidentKey::new(Some("test"), Some("test"), Some(agent), problem),
         joined: vec![],
         status,
+        quiet: false,
         severity: if is_over { Severity::Info } else { worst },
         worst,
         since: at,

@@ -102,6 +102,7 @@ pub(super) fn notice(last: u8, status: IncidentStatus, agent: &str) -> Notice {
         incident: IncidentKey::new(Some("main"), Some("www"), Some(&address.to_string()), problem),
         joined: vec![],
         status,
+        quiet: false,
         severity: Severity::Warning,
         worst: Severity::Warning,
         since: now,
