@@ -177,7 +177,7 @@ pub(crate) struct ChangeId(u64);
 
 impl ChangeId {
     /// The lowest number.
-    pub(super) const FIRST: Self = Self(0);
+    pub(crate) const FIRST: Self = Self(0);
 
     /// The highest number.
     pub(super) const LAST: Self = Self(u64::MAX);

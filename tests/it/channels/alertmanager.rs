@@ -87,6 +87,7 @@ pub(super) fn notice(last: u8, status: IncidentStatus, agent: &str) -> Notice {
         _ => NoticeKind::Withdrawn,
     };
     let problem = IncidentProblem::Withdrawn;
+    #[expect(clippy::disallowed_methods, reason = "Alertmanager takes alerts of the present alone")]
     let now = SystemTime::now();
     Notice {
         at: now,

@@ -76,10 +76,10 @@ fn channels(server: &str, tls: &str, more: &str) -> String {
 }
 
 /// The configuration is written once the port of the server is known.
-fn folder_and_server(mode: &str, tls: &str, more: &str) -> Option<(Folder, MailServer)> {
+fn folder_and_server(mode: &str, tls: &str, keys: &str) -> Option<(Folder, MailServer)> {
     let folder = Folder::new("");
     let server = MailServer::start(&folder, mode)?;
-    let config = Folder::new(&channels(&server.address, tls, more));
+    let config = Folder::new(&channels(&server.address, tls, keys));
     folder.write("goavail.toml", &std::fs::read_to_string(config.path("goavail.toml")).unwrap());
     Some((folder, server))
 }

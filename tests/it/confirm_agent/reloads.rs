@@ -88,6 +88,11 @@ async fn a_return_ends_the_wait_for_the_withdrawal() {
     // The server has shown both targets all the time.
     agent.wait_for_words(&["change is visible: back at"]);
     assert_eq!(agent.lines_with(&["change is"]).len(), 1);
+    let opened = harness.told("not_visible").await;
+    let closed = harness.told("over").await;
+    assert_eq!((&opened["status"], &closed["status"]), (&"opened".into(), &"closed".into()));
+    assert_eq!(opened["incident"], closed["incident"]);
+    assert_eq!(closed["detail"], "another change undid it");
 }
 
 /// A person puts the address back at the provider: the withdrawal is never seen, and not waited for.

@@ -44,7 +44,9 @@ fn name_server(namespace: &Namespace, address: [u8; 4], holds: &[IpAddr]) -> Nam
 impl Place {
     fn new() -> Self {
         let namespace = Namespace::new("confirm");
-        namespace.ip("-6 addr add fd00:16::11/128 dev lo\n-6 addr add fd00:16::12/128 dev lo\n");
+        namespace.ip(
+            "-6 addr add fd00:16::11/128 dev lo nodad\n-6 addr add fd00:16::12/128 dev lo nodad\n",
+        );
         let targets: Vec<IpAddr> = TARGETS.iter().map(|it| it.parse().unwrap()).collect();
         let mut services = Vec::new();
         for target in &targets {

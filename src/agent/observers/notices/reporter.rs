@@ -1,6 +1,6 @@
 //! Decides which notices the facts make, and keeps the incidents that they belong to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::causes::{self, Seen};
@@ -9,7 +9,8 @@ use super::incidents::{Incidents, OtherAgents, ShownIncident};
 use super::{acts, events, keys};
 use crate::agent::clock::{Clock, wall, wall_at};
 use crate::agent::observers::warnings::WarningChange;
-use crate::dns::confirm::effect::{EffectNews, ZoneNews};
+use crate::dns::confirm::change::ChangeId;
+use crate::dns::confirm::effect::{ChangeEffect, EffectNews, ZoneNews};
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::types::Health;
@@ -32,6 +33,8 @@ pub(super) struct Reporter {
     dead: BTreeSet<TargetRef>,
     /// The services in which nothing was left at the last look.
     emptied: BTreeSet<ServiceId>,
+    /// The changes that were reported as not visible, as they were then.
+    hidden: BTreeMap<(ZoneId, ChangeId), ChangeEffect>,
     looked_at: Moment,
 }
 
@@ -46,6 +49,7 @@ impl Reporter {
             seen: Seen::default(),
             dead: BTreeSet::new(),
             emptied: BTreeSet::new(),
+            hidden: BTreeMap::new(),
             looked_at: Moment::START,
         }
     }
@@ -157,13 +161,43 @@ impl Reporter {
     /// Reports that name servers show a change, or do not.
     pub(super) fn effect(&mut self, engine: &Engine, news: &ZoneNews) {
         let (kind, effect) = match &news.news {
-            EffectNews::Visible { effect, .. } => (NoticeKind::Visible, effect),
-            EffectNews::NotVisible(effect) => (NoticeKind::NotVisible, effect),
+            EffectNews::Visible { effect, .. } => {
+                self.hidden.remove(&(news.zone, effect.id));
+                (NoticeKind::Visible, effect)
+            }
+            EffectNews::NotVisible(effect) => {
+                self.hidden.insert((news.zone, effect.id), effect.clone());
+                (NoticeKind::NotVisible, effect)
+            }
+            EffectNews::GivenUp(change) => {
+                if let Some(effect) = self.hidden.remove(&(news.zone, *change)) {
+                    self.given_up(engine, news.zone, &effect, "another change undid it");
+                }
+                return;
+            }
+            EffectNews::Lost => {
+                let lost: Vec<_> =
+                    self.hidden.extract_if(.., |(zone, _), _| *zone == news.zone).collect();
+                for (_, effect) in lost {
+                    self.given_up(engine, news.zone, &effect, "it is not waited for any more");
+                }
+                return;
+            }
             _ => return,
         };
         let words = effect.in_words(news.provider, wall_at(effect.visible_at()));
         let draft = acts::effect(engine, kind, (news.zone, effect), &self.incidents);
         self.report(draft.detail(words));
+    }
+
+    /// Closes the incident of a change that is not waited for any more, unless a later change of the same
+    /// target is not visible either.
+    fn given_up(&mut self, engine: &Engine, zone: ZoneId, effect: &ChangeEffect, why: &str) {
+        let target = (effect.service, effect.address);
+        let mut rest = self.hidden.iter().filter(|(key, _)| key.0 == zone);
+        if !rest.any(|(_, other)| (other.service, other.address) == target) {
+            self.report(acts::given_up(engine, zone, effect).detail(why));
+        }
     }
 
     /// Looks at changes without a fact, and makes the notices that have waited long enough.

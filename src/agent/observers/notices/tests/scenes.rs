@@ -8,7 +8,7 @@ use super::super::draft::NoticeDraft;
 use super::super::reporter::Reporter;
 use crate::agent::clock::Clock;
 use crate::agent::observers::warnings::WarningChange;
-use crate::dns::confirm::change::ChangeKind;
+use crate::dns::confirm::change::{ChangeId, ChangeKind};
 use crate::dns::confirm::effect::{ChangeEffect, EffectNews, EffectState, ZoneNews};
 use crate::engine::event::{
     Action, DnsProblem, DnsProblemKind, DnsReport, Drain, Event, Fact, Reason, Withdrawal,
@@ -151,6 +151,7 @@ impl Scene {
 
     fn effect(&mut self, state: EffectState) {
         let effect = ChangeEffect {
+            id: ChangeId::FIRST,
             service: Some(SERVICE),
             address: address(1),
             kind: ChangeKind::Withdrawn,
