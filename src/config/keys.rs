@@ -284,7 +284,6 @@ impl Schema {
         if let (Some(group), false) = (group, kinds.is_empty()) {
             return format!("belongs to {} = {} only", group.selector, kinds.join(" or "));
         }
-        // A secret that belongs in a file of its own.
         let in_file = format!("{folded}_file");
         if table.keys().any(|(_, key)| key.name == in_file) {
             return format!("not a known key; did you mean {in_file}?");
