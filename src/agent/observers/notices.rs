@@ -4,6 +4,7 @@ mod acts;
 mod causes;
 mod draft;
 mod events;
+mod hidden;
 mod incidents;
 mod keys;
 mod reporter;

@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 
 use super::harness::{Harness, Members, PATIENT, gone, ranked_one};
+use crate::agent::Agent;
 use crate::lab::{run, v4};
 
 /// A target that nothing happens to.
@@ -41,21 +43,33 @@ impl Notices {
 
     /// Waits for a notice about a problem with this status.
     fn wait(&mut self, harness: &Harness, problem: &str, status: &str) -> Value {
+        let mut of_seen = 0;
         loop {
+            while let Some((_, notice)) = self.seen.get(of_seen) {
+                let key = notice["incident"].as_str().unwrap();
+                if key.ends_with(&format!("/{problem}")) && notice["status"] == status {
+                    return notice.clone();
+                }
+                of_seen += 1;
+            }
             let next = async { tokio::time::timeout(PATIENT, self.received.recv()).await };
             let next = harness.runtime().block_on(next);
-            let (index, notice) = next.unwrap_or_else(|_| panic!("{:#?}", self.seen)).unwrap();
-            self.seen.push((index, notice.clone()));
-            let key = notice["incident"].as_str().unwrap();
-            if key.ends_with(&format!("/{problem}")) && notice["status"] == status {
-                return notice;
-            }
+            let next = next.unwrap_or_else(|_| panic!("{:#?}", self.seen)).unwrap();
+            self.seen.push(next);
         }
     }
 
     /// The agent that sent the last notice.
     fn last(&self) -> usize {
         self.seen.last().expect("a notice").0
+    }
+
+    /// Ends the agents, so that each has sent all of its notices.
+    fn end(agents: Vec<Agent>) {
+        for agent in agents {
+            agent.signal(Signal::TERM);
+            assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
+        }
     }
 
     /// The agents that sent a notice about a problem, each with the status, and the only key.
@@ -96,7 +110,7 @@ fn three_agents_open_an_incident_once_and_close_it_once() {
         let targets = [target, v4(CALM)];
         let harness = Harness::new(3, &targets);
         let mut notices = Notices::listen(&harness, 3);
-        let _agents = harness.start_all(&[0, 1, 2], &members(&targets, ""));
+        let agents = harness.start_all(&[0, 1, 2], &members(&targets, ""));
         harness.lab.remove(&[target]);
         notices.wait(&harness, "withdrawn", "opened");
         let opener = notices.last();
@@ -110,6 +124,7 @@ fn three_agents_open_an_incident_once_and_close_it_once() {
         for index in 0..3 {
             harness.until_status(index, |status| status.incidents.is_empty());
         }
+        Notices::end(agents);
         let (all, key) = notices.about("withdrawn");
         let words: Vec<_> = all.iter().map(|(_, word)| word.as_str()).collect();
         assert_eq!(words, ["opened", "closed"], "{:#?}", notices.seen);
@@ -143,6 +158,7 @@ fn an_incident_is_closed_once_although_the_agent_that_opened_it_dies() {
         for index in others {
             harness.until_status(index, |status| status.incidents.is_empty());
         }
+        Notices::end(agents);
         let (all, _) = notices.about("withdrawn");
         let words: Vec<_> = all.iter().map(|(_, word)| word.as_str()).collect();
         assert_eq!(words, ["opened", "closed"], "{:#?}", notices.seen);
@@ -156,7 +172,7 @@ fn of_three_agents_that_refuse_the_same_one_says_so() {
         let target = ranked_one(&[0, 1, 2], 3);
         let harness = Harness::new(3, &[target]);
         let mut notices = Notices::listen(&harness, 3);
-        let _agents = harness.start_all(&[0, 1, 2], &members(&[target], "min_in_service = 1\n"));
+        let agents = harness.start_all(&[0, 1, 2], &members(&[target], "min_in_service = 1\n"));
         harness.lab.remove(&[target]);
         notices.wait(&harness, "floor", "opened");
         for index in 0..3 {
@@ -169,6 +185,7 @@ fn of_three_agents_that_refuse_the_same_one_says_so() {
         for index in 0..3 {
             harness.until_status(index, |status| status.incidents.is_empty());
         }
+        Notices::end(agents);
         for problem in ["floor", "none_left"] {
             let (all, _) = notices.about(problem);
             assert_eq!(all, [said(0, "opened"), said(0, "closed")], "{:#?}", notices.seen);

@@ -92,7 +92,7 @@ async fn a_return_ends_the_wait_for_the_withdrawal() {
     let closed = harness.told("over").await;
     assert_eq!((&opened["status"], &closed["status"]), (&"opened".into(), &"closed".into()));
     assert_eq!(opened["incident"], closed["incident"]);
-    assert_eq!(closed["detail"], "another change undid it");
+    assert!(closed["detail"].as_str().unwrap().starts_with("the change was undone"), "{closed:#}");
 }
 
 /// A person puts the address back at the provider: the withdrawal is never seen, and not waited for.

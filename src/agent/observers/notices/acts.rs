@@ -106,15 +106,3 @@ pub(super) fn effect(
     }
     draft.of(keys::of_target(settings, target, kind.problem(None)))
 }
-
-/// Returns the notice that a change is not waited for any more, which was reported as not visible.
-pub(super) fn given_up(engine: &Engine, zone: ZoneId, effect: &ChangeEffect) -> NoticeDraft {
-    let settings = engine.settings();
-    let draft = NoticeDraft::new(NoticeKind::Over).status(IncidentStatus::Closed);
-    let hidden = IncidentProblem::NotVisible;
-    let Some(service) = effect.service else {
-        return draft.of(keys::of_zone(settings, zone, None, hidden));
-    };
-    let target = TargetRef { service, address: effect.address };
-    draft.targets([draft::named(settings, target)]).of(keys::of_target(settings, target, hidden))
-}

@@ -87,6 +87,11 @@ impl NoticeDraft {
         self
     }
 
+    /// Returns the key of the incident, and the first target.
+    pub(super) fn place(&self) -> (IncidentKey, Option<NoticeTarget>) {
+        (self.0.incident.clone(), self.0.targets.first().cloned())
+    }
+
     /// Returns the problem of the notice, by its kind and its reason.
     pub(super) fn problem(&self) -> IncidentProblem {
         self.0.kind.problem(self.0.reason.as_deref())

@@ -1,16 +1,16 @@
 //! Decides which notices the facts make, and keeps the incidents that they belong to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::causes::{self, Seen};
 use super::draft::{self, NoticeDraft};
+use super::hidden::HiddenChanges;
 use super::incidents::{Incidents, OtherAgents, ShownIncident};
 use super::{acts, events, keys};
 use crate::agent::clock::{Clock, wall, wall_at};
 use crate::agent::observers::warnings::WarningChange;
-use crate::dns::confirm::change::ChangeId;
-use crate::dns::confirm::effect::{ChangeEffect, EffectNews, ZoneNews};
+use crate::dns::confirm::effect::{EffectNews, ZoneNews};
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::types::Health;
@@ -33,9 +33,8 @@ pub(super) struct Reporter {
     dead: BTreeSet<TargetRef>,
     /// The services in which nothing was left at the last look.
     emptied: BTreeSet<ServiceId>,
-    /// The changes that were reported as not visible, as they were then.
-    hidden: BTreeMap<(ZoneId, ChangeId), ChangeEffect>,
     looked_at: Moment,
+    hidden: HiddenChanges,
 }
 
 impl Reporter {
@@ -49,8 +48,8 @@ impl Reporter {
             seen: Seen::default(),
             dead: BTreeSet::new(),
             emptied: BTreeSet::new(),
-            hidden: BTreeMap::new(),
             looked_at: Moment::START,
+            hidden: HiddenChanges::default(),
         }
     }
 
@@ -161,43 +160,25 @@ impl Reporter {
     /// Reports that name servers show a change, or do not.
     pub(super) fn effect(&mut self, engine: &Engine, news: &ZoneNews) {
         let (kind, effect) = match &news.news {
-            EffectNews::Visible { effect, .. } => {
-                self.hidden.remove(&(news.zone, effect.id));
-                (NoticeKind::Visible, effect)
-            }
-            EffectNews::NotVisible(effect) => {
-                self.hidden.insert((news.zone, effect.id), effect.clone());
-                (NoticeKind::NotVisible, effect)
-            }
-            EffectNews::GivenUp(change) => {
-                if let Some(effect) = self.hidden.remove(&(news.zone, *change)) {
-                    self.given_up(engine, news.zone, &effect, "another change undid it");
+            EffectNews::Visible { effect, .. } => (NoticeKind::Visible, effect),
+            EffectNews::NotVisible(effect) => (NoticeKind::NotVisible, effect),
+            news_of_end => {
+                let (ended, reason) = self.hidden.ended(news.zone, news_of_end);
+                for (key, target) in ended {
+                    let draft = NoticeDraft::new(NoticeKind::Over).targets(target).of(key);
+                    self.report(draft.detail(reason));
                 }
                 return;
             }
-            EffectNews::Lost => {
-                let lost: Vec<_> =
-                    self.hidden.extract_if(.., |(zone, _), _| *zone == news.zone).collect();
-                for (_, effect) in lost {
-                    self.given_up(engine, news.zone, &effect, "it is not waited for any more");
-                }
-                return;
-            }
-            _ => return,
         };
         let words = effect.in_words(news.provider, wall_at(effect.visible_at()));
         let draft = acts::effect(engine, kind, (news.zone, effect), &self.incidents);
-        self.report(draft.detail(words));
-    }
-
-    /// Closes the incident of a change that is not waited for any more, unless a later change of the same
-    /// target is not visible either.
-    fn given_up(&mut self, engine: &Engine, zone: ZoneId, effect: &ChangeEffect, why: &str) {
-        let target = (effect.service, effect.address);
-        let mut rest = self.hidden.iter().filter(|(key, _)| key.0 == zone);
-        if !rest.any(|(_, other)| (other.service, other.address) == target) {
-            self.report(acts::given_up(engine, zone, effect).detail(why));
+        if kind == NoticeKind::NotVisible {
+            self.hidden.add(news.zone, effect.id, draft.place());
+        } else {
+            self.hidden.remove(news.zone, effect.id);
         }
+        self.report(draft.detail(words));
     }
 
     /// Looks at changes without a fact, and makes the notices that have waited long enough.

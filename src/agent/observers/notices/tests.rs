@@ -72,6 +72,17 @@ fn hold(problem: IncidentProblem, row: &Row, notices: &[Notice]) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_that_is_hidden_and_then_undone_leaves_no_incident_open() {
+    let mut scene = Scene::new();
+    scene.give_up();
+    let notices = scene.sent();
+    let [opened, closed] = &notices[..] else { panic!("{notices:#?}") };
+    assert_eq!((opened.status, closed.status), (IncidentStatus::Opened, IncidentStatus::Closed));
+    assert_eq!(opened.incident, closed.incident);
+    assert!(closed.detail.as_ref().is_some_and(|detail| detail.contains("undone")), "{closed:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_row_of_the_table_is_what_the_agent_sends() {
     let mut rows = table();
     for problem in IncidentProblem::ALL {

@@ -59,10 +59,8 @@ impl Scene {
 
     /// Lets time go by until notices are due.
     async fn pause(&mut self) {
-        for _ in 0..2 {
-            tokio::time::advance(Duration::from_secs(6)).await;
-            self.reporter.look(&self.engine);
-        }
+        tokio::time::advance(Duration::from_secs(12)).await;
+        self.reporter.look(&self.engine);
         self.sent.extend(self.reporter.take_due());
     }
 
@@ -174,6 +172,15 @@ impl Scene {
         self.sent.extend(self.reporter.take_due());
     }
 
+    /// A change is not visible, and is undone.
+    pub(super) fn give_up(&mut self) {
+        self.effect(EffectState::NotVisible);
+        let news = EffectNews::GivenUp(ChangeId::FIRST);
+        let news = ZoneNews { zone: ZONE, provider: "Cloudflare", news };
+        self.reporter.effect(&self.engine, &news);
+        self.sent.extend(self.reporter.take_all());
+    }
+
     async fn certificate(&mut self) {
         let target = TargetRef { service: SERVICE, address: address(1) };
         let endpoint = self.engine.target_view(target).unwrap().endpoint;
@@ -208,6 +215,8 @@ impl Scene {
         let drains = all.map(|target| (target, Drain::default())).into();
         self.engine = Engine::new(settings(), drains, Moment::START);
         self.engine.handle(Moment::START, Event::Tick);
+        // A first look is not enough: a peer may be about to report it.
+        self.pause().await;
         self.pause().await;
         self.engine = Engine::new(settings(), BTreeMap::new(), Moment::START);
         let mut now = Moment::START;
