@@ -232,7 +232,7 @@ fn the_shipped_file_shows_every_key_in_its_section() {
         let line = line.trim_start_matches('#');
         if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = schema.section(&header.to_ascii_lowercase()).unwrap();
-        } else if let Some((key, _)) = line.split_once(" = ")
+        } else if let Some((key, _)) = line.trim_start().split_once(" = ")
             && let Some(key) = schema.find(section, key)
         {
             shown.push((section, key));
