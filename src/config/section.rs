@@ -70,6 +70,18 @@ impl SectionContext<'_> {
         self.document.missing(section, key)
     }
 
+    /// Returns the surroundings of a table that is a document of its own, such as one of `[[service]]`.
+    pub(crate) fn of_table<'b>(&'b mut self, document: &'b Document) -> SectionContext<'b> {
+        SectionContext {
+            path: self.path,
+            dry_run: self.dry_run,
+            alternatives: Vec::new(),
+            env: self.env,
+            document,
+            report: self.report,
+        }
+    }
+
     /// Returns the secrets and settings of the environment.
     pub(crate) fn environment(&mut self) -> Environment<'_> {
         Environment { env: self.env, report: self.report }

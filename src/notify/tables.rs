@@ -115,14 +115,7 @@ impl ParsedChannel {
         }
         let services = self.route_services(services, context);
         let (kind, keys) = self.channel.as_ref()?;
-        let mut table = SectionContext {
-            path: context.path,
-            dry_run: context.dry_run,
-            alternatives: Vec::new(),
-            env: context.env,
-            document: &self.document,
-            report: context.report,
-        };
+        let mut table = context.of_table(&self.document);
         let settings = keys.build(&mut table)?;
         let route = Route {
             min_severity: self.min_severity.or(Severity::default()),

@@ -129,14 +129,7 @@ impl ParsedService {
 
     /// Returns the context in which values of this service are validated together.
     pub(super) fn context<'a>(&'a self, file: &'a mut SectionContext<'_>) -> SectionContext<'a> {
-        SectionContext {
-            path: file.path,
-            dry_run: file.dry_run,
-            alternatives: Vec::new(),
-            env: file.env,
-            document: &self.document,
-            report: file.report,
-        }
+        file.of_table(&self.document)
     }
 
     /// Returns the place of an absent key.

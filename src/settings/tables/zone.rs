@@ -88,14 +88,7 @@ impl ParsedZone {
             context.report.refuse(&spot, what.clone());
         }
         let section = self.section.as_ref().filter(|_| self.provider.value().is_some())?;
-        let mut inner = SectionContext {
-            path: context.path,
-            dry_run: context.dry_run,
-            alternatives: Vec::new(),
-            env: context.env,
-            document: &self.document,
-            report: context.report,
-        };
+        let mut inner = context.of_table(&self.document);
         let confirm = self.confirm.build(&mut inner);
         Some(BuiltProvider { confirm, ..section.finish(&mut inner) })
     }
