@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::Folder;
 use super::stand_in::{Reply, StandIn};
+use crate::cluster_net::in_time;
 use crate::lab;
 
 /// The program of Debian's package prometheus-alertmanager.
@@ -50,9 +51,13 @@ async fn start(folder: &Path, port: u16, memory: &str) -> Alertmanager {
         .unwrap();
     let running = Alertmanager(child);
     let url = format!("http://127.0.0.1:{port}/-/ready");
-    while !is_ready(&url).await {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    in_time(async {
+        // It announces to nobody that it answers.
+        while !is_ready(&url).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
     running
 }
 
@@ -75,9 +80,13 @@ async fn targets(port: u16) -> Vec<String> {
 
 /// Waits until the Alertmanager has alerts about these targets.
 async fn has(port: u16, wanted: &[&str]) {
-    while targets(port).await != wanted {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    in_time(async {
+        // The group announces its alerts later than they can be read.
+        while targets(port).await != wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }
 
 pub(super) fn notice(last: u8, status: IncidentStatus, agent: &str) -> Notice {
