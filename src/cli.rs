@@ -170,7 +170,17 @@ mod tests {
 
     #[test]
     fn every_command_takes_every_option_at_both_places() {
-        let commands = ["monitor", "check", "plan", "status", "drain ::1", "undrain ::1", "man"];
+        let commands = [
+            "monitor",
+            "check",
+            "plan",
+            "status",
+            "drain ::1",
+            "undrain ::1",
+            "rules",
+            "dashboard",
+            "man",
+        ];
         for command in commands {
             for option in ["--config-file=x", "--dry-run", "--no-debug", "--type=ip"] {
                 invocation_of(&format!("goavail {option} {command}"));

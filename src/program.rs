@@ -140,6 +140,10 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
             start_log(invocation, log::start)?;
             report(commands::notify(&configuration(invocation)?, asked, wall())?)
         }
+        Command::Rules(asked) => {
+            print(commands::rules(&asked.job).map_err(ProgramFailure::Refused)?.as_bytes())
+        }
+        Command::Dashboard => print(commands::dashboard().as_bytes()),
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }

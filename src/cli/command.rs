@@ -40,6 +40,12 @@ pub(crate) enum Command {
     /// Send one notice of each kind, marked as a test, to every channel and show the answers
     #[command(after_help = exits::NOTIFY)]
     Notify(NotifyOptions),
+    /// Print alert rules for Prometheus about the metrics of this version
+    #[command(after_help = exits::PRINT)]
+    Rules(RulesOptions),
+    /// Print a dashboard for Grafana about the metrics of this version
+    #[command(after_help = exits::PRINT)]
+    Dashboard,
     /// Print completions for a shell
     #[command(hide = true)]
     Completions(CompletionsOptions),
@@ -144,6 +150,14 @@ pub(crate) struct NotifyOptions {
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// The arguments of `goavail rules`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct RulesOptions {
+    /// The job of Prometheus that scrapes the agents
+    #[arg(long, value_name = "NAME", default_value = "goavail")]
+    pub job: String,
 }
 
 /// Returns the target of a command with the value of `--service`.

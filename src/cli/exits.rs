@@ -63,3 +63,11 @@ Exit codes:
   0  every channel accepted each notice that it gets
   1  a channel did not accept a notice, or there is no channel
   2  the command line or the configuration is refused";
+
+/// Exit codes of `goavail rules` and `goavail dashboard`.
+pub(super) const PRINT: &str = "\
+Neither a configuration nor an agent is needed.
+
+Exit codes:
+  0  printed
+  2  the command line is refused";

@@ -5,10 +5,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Call, ChangeRequest, DnsProvider, Listing, Placement, ProviderError, downcast};
 
-/// The number of calls to a provider by outcome: `ok`, `refused`, `rejected`, `partly`,
-/// `unavailable`, `unconfirmed`, `already`, `changed` or `revoked`.
-#[derive(Debug, Clone, Default)]
+/// Every outcome of a call to a provider.
+const OUTCOMES: [&str; 9] = [
+    "ok",
+    "refused",
+    "rejected",
+    "partly",
+    "unavailable",
+    "unconfirmed",
+    "already",
+    "changed",
+    "revoked",
+];
+
+/// The number of calls to a provider by outcome. Outcomes that never occurred are there with 0, because
+/// Prometheus does not see the increase of a series that begins with 1.
+#[derive(Debug, Clone)]
 pub(crate) struct ProviderCounters(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl Default for ProviderCounters {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(OUTCOMES.map(|outcome| (outcome, 0)).into())))
+    }
+}
 
 impl ProviderCounters {
     fn count<T>(&self, result: &Result<T, ProviderError>) {

@@ -14,7 +14,17 @@ pub(super) type LabelledCounts<const N: usize> = BTreeMap<[&'static str; N], u64
 /// Counts by zone, and by the values of other labels.
 pub(super) type ZoneCounts<const N: usize> = BTreeMap<(ZoneId, [&'static str; N]), u64>;
 
+/// The changes of records that are counted.
+pub(super) const DNS_ACTIONS: [&str; 3] = ["withdraw", "restore", "create"];
+
+/// The outcomes of the votes exchanged with a peer: theirs, then ours.
+const VOTE_OUTCOMES: [&str; 7] =
+    ["accepted", "refused", "delivered", "declined", "postponed", "unanswered", "failed"];
+
 /// The counters that belong to no single target.
+///
+/// A counter with a label is there from the start for each value that can be known then, with 0:
+/// Prometheus does not see the increase of a series that begins with 1.
 #[derive(Debug, Clone)]
 pub struct StatusCounters {
     pub(super) rtt: Histogram,
@@ -42,7 +52,7 @@ impl Default for StatusCounters {
             dns_changes: BTreeMap::new(),
             dns_requests: BTreeMap::new(),
             votes: BTreeMap::new(),
-            reloads: BTreeMap::new(),
+            reloads: ["ok", "refused"].map(|outcome| ([outcome], 0)).into(),
             notices: BTreeMap::new(),
             panics: crate::panics::PARTS.map(|part| ([part], 0)).into(),
             failing_names: BTreeSet::new(),
@@ -84,6 +94,14 @@ impl StatusCounters {
     /// configuration, never a name that a stranger claims.
     pub fn set_votes(&mut self, peer: &str, outcome: &'static str, total: u64) {
         self.votes.insert((peer.into(), outcome), total);
+    }
+
+    /// Lists `peer` with every outcome of its votes.
+    pub fn expect_votes(&mut self, peer: &str) {
+        let peer: Arc<str> = peer.into();
+        for outcome in VOTE_OUTCOMES {
+            self.votes.entry((Arc::clone(&peer), outcome)).or_default();
+        }
     }
 
     /// Sets the number of requests to the provider of a zone that had this outcome.

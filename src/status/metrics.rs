@@ -16,7 +16,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use self::families::{Families, flag};
-use super::counters::ZoneCounts;
+use super::counters::{DNS_ACTIONS, ZoneCounts};
 use super::model::Reason;
 use super::snapshot::Snapshot;
 use crate::engine::ids::ZoneId;
@@ -198,7 +198,7 @@ impl Scrape {
         families.counters(
             "goavail_dns_changes",
             "Records withdrawn and restored, by outcome.",
-            self.by_zone(["action", "outcome"], &counters.dns_changes),
+            self.by_zone(["action", "outcome"], &self.dns_changes()),
         )?;
         families.counters(
             "goavail_dns_requests",
@@ -271,6 +271,19 @@ impl Scrape {
     fn zone_label(&self, zone: ZoneId) -> Option<(&'static str, Arc<str>)> {
         let setup = self.snapshot.zone_setup(zone).filter(|_| self.is_named)?;
         Some(("zone", setup.name.as_str().into()))
+    }
+
+    /// Returns the number of changes of each zone, also of those that never occurred.
+    fn dns_changes(&self) -> ZoneCounts<2> {
+        let outcome = if self.snapshot.agent.dry_run { "dry_run" } else { "ok" };
+        let mut counts = ZoneCounts::new();
+        for service in &self.snapshot.services {
+            let zeros = DNS_ACTIONS.map(|action| ((service.zone, [action, outcome]), 0));
+            counts.extend(zeros);
+        }
+        let counted = &self.snapshot.counters.dns_changes;
+        counts.extend(counted.iter().map(|(change, count)| (*change, *count)));
+        counts
     }
 
     /// Returns the counts of each zone with its provider and these other labels.

@@ -8,6 +8,7 @@ mod commands;
 mod dns;
 mod https;
 mod renewal;
+mod scraped;
 mod seen;
 mod servers;
 

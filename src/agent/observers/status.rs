@@ -174,7 +174,8 @@ impl StatusObserver {
                 no_vote_on: vec![],
             };
             self.peers.insert(*peer, before.remove(peer).unwrap_or(unknown));
-            self.names.entry(*peer).or_insert_with(|| peer.to_string().into());
+            let name = self.names.entry(*peer).or_insert_with(|| peer.to_string().into());
+            self.board.counters().expect_votes(name);
         }
         self.board.set_peers(self.peers.values().cloned().collect());
     }

@@ -42,13 +42,13 @@ impl Identities {
 const SERVICES: [&str; 6] = ["good", "dates", "names", "moved", "busy", "page"];
 
 /// An answer of 200, or another one while there is a file of this name in the folder of the authority.
-fn unless(authority: &Authority, file: &str, other: &str) -> String {
+pub(super) fn unless(authority: &Authority, file: &str, other: &str) -> String {
     let path = authority.folder().join(file);
     format!("if (-f {}) {{ {other} }} {OK}", path.display())
 }
 
 /// The answer where all is well.
-const OK: &str = "return 200 \"all is ok\";";
+pub(super) const OK: &str = "return 200 \"all is ok\";";
 
 /// Starts nginx with the hosts of all services.
 fn nginx(authority: &Authority, identities: &Identities, elsewhere: &TcpListener) -> Nginx {
