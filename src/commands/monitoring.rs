@@ -1,4 +1,4 @@
-//! What a monitoring system is given about the metrics of this version: alert rules and a dashboard.
+//! Alert rules and a dashboard for monitoring systems, about the metrics of this version.
 
 mod dashboard;
 mod panels;

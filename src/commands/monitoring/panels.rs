@@ -7,7 +7,7 @@
 pub(super) enum PanelKind {
     /// A heading, which folds the panels below it.
     Row,
-    /// One number.
+    /// One number without a judgement.
     Number,
     /// One number that is bad unless it is 0.
     Trouble,
@@ -17,7 +17,7 @@ pub(super) enum PanelKind {
     Bands,
 }
 
-/// One panel.
+/// One panel of the dashboard.
 #[derive(Debug)]
 pub(super) struct Panel {
     pub(super) kind: PanelKind,

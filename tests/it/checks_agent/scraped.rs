@@ -139,7 +139,7 @@ impl Prometheus {
         answer["data"]["result"].as_array().map_or(0, Vec::len)
     }
 
-    /// Waits until a query has series. Prometheus announces to nobody what it has scraped.
+    /// Waits until a query has series. Prometheus does not announce its scrapes.
     async fn has(&self, query: &str) {
         in_time(async {
             while self.series(query).await == 0 {
@@ -179,7 +179,7 @@ impl Scene {
         Self { authority, nginx, cloudflare, name_server, receiver, listen }
     }
 
-    /// A file that uses whatever has metrics of its own.
+    /// A file that uses every part with metrics of its own.
     fn config(&self) -> String {
         let addresses: Vec<String> = self.nginx.addresses.iter().map(IpAddr::to_string).collect();
         let (hosts, port) = loopback_addresses(2);
