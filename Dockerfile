@@ -7,6 +7,8 @@
 #     -v ./cf-api-token:/run/secrets/cf-api-token:ro -e CF_API_TOKEN_FILE=/run/secrets/cf-api-token \
 #     goavail --no-dry-run monitor
 #
+# packaging/compose.yaml says the same for Compose, packaging/kubernetes.yaml for Kubernetes.
+#
 # In goavail.toml:
 #   state_file = "/var/lib/goavail/state.json"
 #   [Status]
@@ -30,28 +32,22 @@
 # its digest, which `docker buildx imagetools inspect rust:1.95.0-alpine` prints.
 
 FROM rust:1.95.0-alpine AS build
-# ring compiles a little C; setcap is libcap's.
+# ring compiles a little C; setcap is libcap's. Alpine keeps no old versions that could be pinned here.
+# hadolint ignore=DL3018
 RUN apk add --no-cache build-base libcap
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src src
-COPY packaging/build.sh packaging/
+COPY packaging/build.sh packaging/image-root.sh packaging/
 # No shared library, not even musl's: the image below has none.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    packaging/build.sh && cp target/dist/goavail /goavail
-# Permitted and not in effect: the agent takes the right up by itself. Were it in effect from the
-# start, the kernel would refuse to run the binary wherever the right is not to be had.
-RUN setcap cap_net_raw=p /goavail
-RUN mkdir -p /root-of-image/etc/goavail /root-of-image/run/goavail /root-of-image/var/lib/goavail \
-    && chown 65532:65532 /root-of-image/run/goavail /root-of-image/var/lib/goavail \
-    && chmod 0700 /root-of-image/run/goavail /root-of-image/var/lib/goavail
+    packaging/build.sh && packaging/image-root.sh target/dist/goavail /root-of-image
 
 FROM scratch
 # The roots of trust are in the binary; /etc/ssl/certs, if it is mounted, is trusted as well.
 COPY --from=build /root-of-image/ /
-COPY --from=build /goavail /usr/local/bin/goavail
 ENV PATH=/usr/local/bin
 # Where goavail.toml is looked for, and relative paths in it.
 WORKDIR /etc/goavail
