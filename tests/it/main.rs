@@ -17,6 +17,7 @@ mod contract;
 mod e2e;
 mod fake_cloudflare;
 mod http_probe;
+mod image;
 mod lab;
 mod moto;
 mod name_server;
