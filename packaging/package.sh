@@ -13,7 +13,7 @@
 #
 # NFPM names the program, GOAVAIL_MAINTAINER the maintainer of the package, and
 # SOURCE_DATE_EPOCH the time that all files get; without it that is the time of the newest commit.
-# GOAVAIL_COMPRESSION=gzip is quicker and larger.
+# GOAVAIL_RELEASE tells packages of one version apart; GOAVAIL_COMPRESSION=gzip is quicker and larger.
 set -eu
 binary=$(realpath "${1:?the binary that was built}")
 folder=$(realpath "${2:-.}")
@@ -68,7 +68,7 @@ awk '/^\[Unit\]/ { body = 1 } body' goavail.service | sed \
     sed -n '/^Permission/,$p' ../LICENSE | sed -e 's/^$/./' -e 's/^/ /'
 } >"$stage/copyright"
 {
-    echo "goavail ($version-1) stable; urgency=medium"
+    echo "goavail ($version-${GOAVAIL_RELEASE:-1}) stable; urgency=medium"
     echo
     echo '  * What has changed is in changelog.gz beside this file.'
     echo
@@ -100,7 +100,7 @@ arch: $arch
 platform: linux
 version: $version
 version_schema: semver
-release: 1
+release: ${GOAVAIL_RELEASE:-1}
 section: net
 priority: optional
 maintainer: "$maintainer"

@@ -25,6 +25,7 @@ mod network;
 mod notices_agent;
 mod notify;
 mod operator_agent;
+mod packages;
 mod plan;
 mod ported;
 mod proxy;
