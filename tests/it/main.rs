@@ -1,6 +1,7 @@
 //! The integration tests, one target.
 
 mod agent;
+mod bill;
 mod channels;
 mod check;
 mod checks_agent;

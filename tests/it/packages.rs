@@ -253,7 +253,8 @@ fn the_deb_is_installed_run_upgraded_and_removed() {
     agent.signal(Signal::TERM);
     assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
     let mut agent = root.start();
-    agent.wait_for_words(&["watching"]);
+    agent.wait_for_words(&["still drained by operator after the restart"]);
+    agent.nth(1, &["target confirmed up", "127.0.0.3"]);
     let status = root.sh("goavail -f /etc/goavail/goavail.toml status");
     assert!(status.contains("upgrade"), "the drain is remembered: {status}");
     agent.signal(Signal::TERM);
