@@ -14,7 +14,7 @@ mod admission;
 mod bind;
 pub(crate) mod clock;
 mod connection;
-mod gossip;
+pub(crate) mod gossip;
 mod listener;
 mod log_limiter;
 mod membership;

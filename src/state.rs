@@ -380,3 +380,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 fn is_blank(text: &[u8]) -> bool {
     text.iter().all(u8::is_ascii_whitespace)
 }
+
+/// Reads a state file of any content. For the fuzzer.
+pub(crate) fn read_any(text: &[u8]) {
+    let _ = parse(text);
+}

@@ -16,7 +16,7 @@ mod check_lines;
 mod checks;
 mod client;
 mod concern;
-mod control;
+pub(crate) mod control;
 mod counters;
 mod histogram;
 mod history;

@@ -144,3 +144,55 @@ pub mod systemd {
 pub mod text {
     pub use crate::text::error_chain;
 }
+
+/// Everything that reads bytes from outside, for the fuzzer in `fuzz/` and for its corpus.
+pub mod fuzz {
+    use std::path::Path;
+
+    use secrecy::SecretString;
+
+    use crate::cluster::seal::Seal;
+    use crate::cluster::wire::{VotePath, decode};
+    use crate::settings::Asked;
+
+    /// The name of an entry, which is also that of its corpus, and its function.
+    pub type FuzzEntry = (&'static str, fn(&[u8]));
+
+    /// All entries.
+    pub const ENTRIES: [FuzzEntry; 9] = [
+        ("votes", votes),
+        ("gossip", crate::cluster::gossip::sieve::read_any),
+        ("dns", crate::dns::providers::rfc2136::reading::read_any),
+        ("cloudflare", crate::dns::providers::cloudflare::listing::read_any),
+        ("webhook", crate::dns::providers::webhook::listing::read_any),
+        ("icmp", crate::probe::icmp::message::read_any),
+        ("configuration", configuration),
+        ("state", crate::state::read_any),
+        ("control", control),
+    ];
+
+    /// Reads a vote of any content, with and without a key.
+    fn votes(body: &[u8]) {
+        let seal = Seal::new(&SecretString::from("0123456789abcdef".to_owned())).ok();
+        for path in [VotePath::Default, VotePath::Named] {
+            let _ = decode(path, None, body);
+            let _ = decode(path, seal.as_ref(), body);
+        }
+    }
+
+    /// Reads a configuration of any content.
+    fn configuration(text: &[u8]) {
+        let Ok(text) = std::str::from_utf8(text) else { return };
+        for provider in [None, Some("route53")] {
+            let asked = Asked { tcp: None, provider, dry_run: true };
+            let _ = crate::settings::parse(text, Path::new("goavail.toml"), &asked, &|_| None);
+        }
+    }
+
+    /// Reads an order of any content.
+    fn control(text: &[u8]) {
+        if let Ok(text) = std::str::from_utf8(text) {
+            crate::status::control::read_any(text);
+        }
+    }
+}

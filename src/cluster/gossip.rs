@@ -9,7 +9,7 @@ mod datagram;
 mod duplicates;
 mod identity;
 mod profile;
-mod sieve;
+pub(crate) mod sieve;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};

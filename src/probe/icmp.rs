@@ -8,7 +8,7 @@
 //! That report comes late, because a kernel tries to reach a silent gateway for three seconds. The
 //! kernel is therefore queried shortly before a probe would count as lost.
 
-mod message;
+pub(crate) mod message;
 mod nonce;
 mod options;
 mod pending;

@@ -236,5 +236,14 @@ fn read_reason<'de, D: Deserializer<'de>>(source: D) -> Result<Option<String>, D
     }
 }
 
+/// Reads the path and query of an order with any content. For the fuzzer.
+pub(crate) fn read_any(text: &str) {
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let _ = path.parse::<CommandTarget>();
+    let Ok(uri) = format!("/drain?{query}").parse() else { return };
+    let _ = axum::extract::Query::<DrainRequest>::try_from_uri(&uri);
+    let _ = axum::extract::Query::<UndrainRequest>::try_from_uri(&uri);
+}
+
 #[cfg(test)]
 mod tests;

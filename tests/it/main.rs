@@ -15,6 +15,7 @@ mod commands;
 mod config;
 mod confirm_agent;
 mod contract;
+mod corpus;
 mod e2e;
 mod fake_cloudflare;
 mod http_probe;

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use foca::{Codec, Header, Message, PostcardCodec};
 
-use super::{Dropped, Id};
+use super::{Dropped, Id, open};
 
 /// Maximum time by which the start or a life of a process may be ahead of our clock, in
 /// milliseconds. Clocks that differ by more are wrong.
@@ -88,5 +88,17 @@ impl Sieve<'_> {
         }
         // Further bytes do not come from this program and are dropped.
         Ok((header.src, sifted))
+    }
+}
+
+/// Reads a datagram of any content, as of a cluster without a key. For the fuzzer.
+pub(crate) fn read_any(datagram: &[u8]) {
+    let peer = SocketAddr::from(([192, 0, 2, 1], 8080));
+    let own = SocketAddr::from(([192, 0, 2, 2], 7946));
+    let peers = BTreeSet::from([peer]);
+    let sieve = Sieve { peers: &peers, own, start: 1, members_port: 7946, wall: AHEAD };
+    if let Ok((id, sifted)) = open(None, datagram).and_then(|inner| sieve.sift(&inner)) {
+        assert_eq!(id.vote, peer, "only peers pass");
+        assert!(sieve.sift(&sifted).is_ok(), "what passed once passes again");
     }
 }

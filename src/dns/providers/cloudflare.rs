@@ -23,7 +23,7 @@ mod create;
 mod credentials;
 mod edited;
 mod head;
-mod listing;
+pub(crate) mod listing;
 mod omit;
 mod reading;
 mod record;

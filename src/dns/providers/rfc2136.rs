@@ -24,7 +24,7 @@ mod failure;
 mod grants;
 mod key;
 mod key_file;
-mod reading;
+pub(crate) mod reading;
 mod request;
 mod section;
 mod server;

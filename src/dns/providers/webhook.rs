@@ -26,7 +26,7 @@ mod changes;
 mod endpoint;
 mod failure;
 mod filter;
-mod listing;
+pub(crate) mod listing;
 mod ownership;
 mod section;
 #[cfg(test)]

@@ -181,6 +181,16 @@ pub(super) fn in_words(family: ICMP, (kind, code): (u8, u8), source: IpAddr) -> 
     format!("{what}, says {source} (ICMP type {kind} code {code})")
 }
 
+/// Reads a message of any content, as it comes from both kinds of socket and both families. For the
+/// fuzzer.
+pub(crate) fn read_any(message: &[u8]) {
+    for source in [IpAddr::from([192, 0, 2, 1]), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1])] {
+        for socket in [Type::RAW, Type::DGRAM] {
+            let _ = parse(socket, source, message);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;

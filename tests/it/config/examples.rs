@@ -8,8 +8,18 @@ use super::ASKED;
 use crate::lab;
 
 /// The names of the files.
-const EXAMPLES: [&str; 8] =
-    ["services", "https", "exec", "nameservers", "active-standby", "rfc2136", "webhook", "notify"];
+const EXAMPLES: [&str; 10] = [
+    "services",
+    "https",
+    "cloudflare-https",
+    "exec",
+    "nameservers",
+    "active-standby",
+    "rfc2136",
+    "webhook",
+    "notify",
+    "cluster",
+];
 
 /// The program that the example of a command starts, in Debian's `monitoring-plugins-basic`.
 const PLUGIN: &str = "/usr/lib/nagios/plugins/check_smtp";

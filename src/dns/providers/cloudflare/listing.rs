@@ -204,6 +204,15 @@ impl<'a> Pages<'a> {
     }
 }
 
+/// Reads the body of a page of any content. For the fuzzer.
+pub(crate) fn read_any(body: &[u8]) {
+    let names = Names::new(&["www.example.com".to_owned()]);
+    let (mut listing, mut odd) = (Listing::default(), Oddities::default());
+    if let Ok(answer) = serde_json::from_slice(body) {
+        let _ = Pages::new(Family::A, &names, &mut listing, &mut odd).take(answer);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};

@@ -89,6 +89,14 @@ fn delegation(answer: &Message, name: &Name, zone: &Name) -> Option<String> {
     Some(cut.name.to_string().trim_end_matches('.').to_owned())
 }
 
+/// Reads an answer of any content to a query of a name server. For the fuzzer.
+pub(crate) fn read_any(message: &[u8]) {
+    let set = SetKey { name: "www.example.com".to_owned(), family: Family::A };
+    if let Ok(answer) = Message::from_vec(message) {
+        let _ = add(&mut Listing::default(), &set, &answer, "example.com");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use hickory_proto::op::{MessageType, OpCode};

@@ -319,3 +319,11 @@ impl Borders {
         Ok(byte == b',' && self.depth == 0)
     }
 }
+
+/// Reads the body of a listing of any content. For the fuzzer.
+pub(crate) fn read_any(body: &[u8]) {
+    let names = ManagedNames::new("example.com", &["www.example.com".to_owned()]);
+    if let Ok(listed) = ListedEndpoints::read(body, &names) {
+        let _ = listed.listing();
+    }
+}

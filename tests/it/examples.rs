@@ -1,0 +1,44 @@
+//! The files in `examples/`, rehearsed by the real binary as they stand, each in a network namespace of
+//! its own: the ports of checks are the ones in the files, and nothing leaves the machine.
+
+#![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
+
+use std::path::Path;
+
+use crate::agent::{Agent, Setup, Within};
+use crate::lab::{self, Namespace};
+
+fn example(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(root.join(format!("examples/{name}.toml"))).unwrap()
+}
+
+fn rehearse(network: &Namespace, text: &str) -> Agent {
+    let within = Within::Lab(network);
+    Setup::new(text, within).args(["monitor", "--rehearse", "127.0.0.2"]).start()
+}
+
+/// Waits for the whole story of a rehearsal.
+fn goes_and_comes_back(agent: &mut Agent) {
+    agent.wait_for_words(&["would withdraw", "127.0.0.2"]);
+    agent.wait_for_words(&["would restore", "127.0.0.2"]);
+    agent.wait_for_words(&["rehearsal: complete"]);
+}
+
+/// Those that are asked by echo requests, which loopback answers.
+#[test]
+fn one_service_standby_and_name_servers_of_ones_own_are_rehearsed_as_they_stand() {
+    lab::run(|| {
+        let network = Namespace::new();
+        let shipped = std::fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("goavail.toml"),
+        );
+        let texts = [shipped.unwrap(), example("rfc2136"), example("webhook"), example("notify")];
+        let mut agents: Vec<_> = texts.iter().map(|text| rehearse(&network, text)).collect();
+        let mut standby = rehearse(&network, &example("active-standby"));
+        agents.iter_mut().for_each(goes_and_comes_back);
+        standby.wait_for_words(&["would withdraw", "127.0.0.2"]);
+        standby.nth(1, &["would restore", "127.0.0.9"]);
+        standby.nth(1, &["would restore", "127.0.0.2"]);
+    });
+}
