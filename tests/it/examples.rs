@@ -29,10 +29,9 @@ fn goes_and_comes_back(agent: &mut Agent) {
 #[test]
 fn one_service_standby_and_name_servers_of_ones_own_are_rehearsed_as_they_stand() {
     lab::run(|| {
-        let network = Namespace::new();
-        let shipped = std::fs::read_to_string(
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("goavail.toml"),
-        );
+        let network = Namespace::new("examples");
+        let shipped =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("goavail.toml"));
         let texts = [shipped.unwrap(), example("rfc2136"), example("webhook"), example("notify")];
         let mut agents: Vec<_> = texts.iter().map(|text| rehearse(&network, text)).collect();
         let mut standby = rehearse(&network, &example("active-standby"));
@@ -40,5 +39,28 @@ fn one_service_standby_and_name_servers_of_ones_own_are_rehearsed_as_they_stand(
         standby.wait_for_words(&["would withdraw", "127.0.0.2"]);
         standby.nth(1, &["would restore", "127.0.0.9"]);
         standby.nth(1, &["would restore", "127.0.0.2"]);
+    });
+}
+
+/// Three agents with one file, each with an address of its own, as its head says.
+#[test]
+fn a_cluster_of_three_is_rehearsed_as_its_head_says() {
+    lab::run(|| {
+        let network = Namespace::new("examples-cluster");
+        let first = example("cluster").replace("interval = 1\n", "interval = 0.5\n");
+        let own = "127.0.0.21:8079";
+        let other = |its: &str| {
+            first
+                .replace(own, "first")
+                .replace(its, own)
+                .replace("\"first\"", &format!("\"{its}\""))
+        };
+        let texts = [first.clone(), other("127.0.0.22:8079"), other("127.0.0.23:8079")];
+        let mut agents: Vec<_> = texts.iter().map(|text| rehearse(&network, text)).collect();
+        // The first one in rank acts; the others find it done, in dry-run each on its own.
+        let mut acted = agents.remove(0);
+        acted.wait_for_words(&["verdict", "out of service", "127.0.0.2"]);
+        acted.wait_for_words(&["verdict", "in service", "127.0.0.2"]);
+        acted.wait_for_words(&["rehearsal: complete"]);
     });
 }

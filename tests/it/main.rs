@@ -17,6 +17,7 @@ mod confirm_agent;
 mod contract;
 mod corpus;
 mod e2e;
+mod examples;
 mod fake_cloudflare;
 mod http_probe;
 mod image;
