@@ -19,7 +19,7 @@ pub(super) fn section(out: &mut String, status: &Status, hours: Hours<'_>, shown
     out.push_str(
         "<section id=\"targets\">\n<h2 class=\"away\">Targets</h2>\n<table>\n<thead><tr>\
          <th scope=\"col\">Target</th><th scope=\"col\">In service</th><th scope=\"col\">Since</th>\
-         <th scope=\"col\" class=\"figure\">RTT</th><th scope=\"col\" class=\"figure\">Lost \
+         <th scope=\"col\" class=\"figure\">RTT</th><th scope=\"col\" class=\"figure\">Lost, \
          <small>1 min</small></th><th scope=\"col\">Votes</th><th scope=\"col\">Last hour</th>\
          </tr></thead>\n",
     );
@@ -179,12 +179,14 @@ fn check_mood(check: &CheckStatus) -> &'static str {
 
 fn figures(out: &mut String, target: &Target) {
     let milliseconds = target.last_rtt_ms.map(|ms| ms.to_string()).unwrap_or_default();
+    // A narrow screen leaves out a heading with nothing below it.
+    let without = if target.votes.is_empty() { " without" } else { "" };
     let lossy = if target.loss_1m.is_some_and(|part| part > 0.0) { " lossy" } else { "" };
     let _ = writeln!(
         out,
         "<td class=\"figure rtt\" data-label=\"RTT\"><data value=\"{milliseconds}\">{}</data></td>\
          <td class=\"figure loss{lossy}\" data-label=\"Lost, 1 min\"><data \
-         value=\"{}\">{}</data></td><td class=\"votes\" data-label=\"Votes\">{}{}</td>",
+         value=\"{}\">{}</data></td><td class=\"votes{without}\" data-label=\"Votes\">{}{}</td>",
         rtt(target.last_rtt_ms),
         target.loss_1m.map(|part| part.to_string()).unwrap_or_default(),
         loss(target.loss_1m),

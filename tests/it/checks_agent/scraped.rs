@@ -1,6 +1,7 @@
 //! Debian's Prometheus beside the whole agent: it scrapes a failover, loads the rules that the binary
 //! prints, and is asked each query of the rules and of the dashboard.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
@@ -130,7 +131,7 @@ impl Prometheus {
     async fn series(&self, query: &str) -> usize {
         let mut path = String::from("/query?query=");
         for byte in query.bytes() {
-            path.push_str(&format!("%{byte:02X}"));
+            let _ = write!(path, "%{byte:02X}");
         }
         let answer = self.ask(&path).await;
         if !answer.is_null() {
