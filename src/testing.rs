@@ -158,7 +158,7 @@ pub mod fuzz {
     /// The name of an entry, which is also that of its corpus, and its function.
     pub type FuzzEntry = (&'static str, fn(&[u8]));
 
-    /// All entries.
+    /// All entries of the fuzzer.
     pub const ENTRIES: [FuzzEntry; 9] = [
         ("votes", votes),
         ("gossip", crate::cluster::gossip::sieve::read_any),

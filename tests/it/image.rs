@@ -73,7 +73,7 @@ fn root(config: &str) -> TempDir {
     folder
 }
 
-/// The shipped file, with what the head of the Dockerfile says to add.
+/// The shipped file, with the additions that the head of the Dockerfile names.
 fn config() -> String {
     let shipped = std::fs::read_to_string(repository().join("goavail.toml")).unwrap();
     format!(
@@ -155,8 +155,8 @@ fn the_image_runs_read_only_as_its_user_with_either_right_to_send_echo_requests(
     }
 }
 
-/// `prometheus/blackbox_exporter#689`: an image whose binary has no capability, and an error that names
-/// no way out.
+/// `prometheus/blackbox_exporter#689`: a binary without the capability in an image, and an error that
+/// names no way out.
 #[test]
 fn without_any_right_the_image_names_the_ways_out_and_tcp_works() {
     if !is_possible() {
@@ -179,7 +179,7 @@ fn without_any_right_the_image_names_the_ways_out_and_tcp_works() {
     assert_eq!(agent.wait_end(PATIENT).status.code(), Some(0));
 }
 
-/// Returns the Python with these packages, or says what is missing.
+/// Returns the Python with these packages, or reports the missing ones.
 fn python(name: &str, packages: &[&str]) -> Option<PathBuf> {
     match python::environment(name, packages) {
         Ok(python) => Some(python),

@@ -23,7 +23,7 @@ const SOURCES: [&str; 6] =
 /// The unit as it is installed.
 const UNIT: &str = "/usr/lib/systemd/system/goavail.service";
 
-/// Two releases of the same version, of which the second one ships another configuration.
+/// Two releases of the same version, and the second one ships another configuration.
 struct Packages {
     folder: TempDir,
 }
@@ -215,7 +215,7 @@ fn look_at_what_is_installed(root: &Root) {
     assert!(!root.has("/etc/systemd/system/multi-user.target.wants/goavail.service"));
 }
 
-/// rustfs/rustfs#6220 and #8011, NLnetLabs/ploutos#30: an upgrade that overwrites what the operator wrote,
+/// rustfs/rustfs#6220 and #8011, NLnetLabs/ploutos#30: an upgrade that overwrites the operator's file,
 /// stops the agent, or waits for an answer that nobody gives.
 #[test]
 fn the_deb_is_installed_run_upgraded_and_removed() {
