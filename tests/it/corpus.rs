@@ -12,8 +12,13 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::lab::share;
 
-/// How many changes of each file are read.
+/// How many changes of each file are read, unless `GOAVAIL_FUZZ_CHANGES` says otherwise.
 const CHANGES: u32 = 400;
+
+fn changes() -> u32 {
+    let asked = std::env::var("GOAVAIL_FUZZ_CHANGES").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or_else(|| share(CHANGES))
+}
 
 /// Bytes that decide something in one of the forms: signs of JSON and TOML, lengths, pointers.
 const SPECIAL: &[u8] = b"\0\x01\x7f\x80\xc0\xff\"\\{}[],:=-.eE0n\n%&?/";
@@ -56,7 +61,7 @@ fn every_entry_reads_its_corpus_and_small_changes_of_it() {
         for (nth, file) in (0..).zip(&files) {
             read(file);
             let mut random = SmallRng::seed_from_u64(nth);
-            for _ in 0..share(CHANGES) {
+            for _ in 0..changes() {
                 read(&change(file, &mut random));
             }
         }
