@@ -67,13 +67,14 @@ awk '/^\[Unit\]/ { body = 1 } body' goavail.service | sed \
     echo 'License: Expat'
     sed -n '/^Permission/,$p' ../LICENSE | sed -e 's/^$/./' -e 's/^/ /'
 } >"$stage/copyright"
-{
-    echo "goavail ($version-${GOAVAIL_RELEASE:-1}) stable; urgency=medium"
-    echo
-    echo '  * What has changed is in changelog.gz beside this file.'
-    echo
-    echo " -- $maintainer  $(LC_ALL=C date -u -d "@$epoch" '+%a, %d %b %Y %H:%M:%S +0000')"
-} | gzip -9n >"$stage/changelog.Debian.gz"
+cat >"$stage/changelog.yaml" <<END
+- semver: $version-${GOAVAIL_RELEASE:-1}
+  date: $at
+  packager: $maintainer
+  deb: { urgency: medium, distributions: [stable] }
+  changes:
+    - note: The changes are in changelog.gz in the folder of the documents.
+END
 
 needs='systemd | systemd-standalone-sysusers | systemd-sysusers'
 if ldd "$binary" >/dev/null 2>&1; then
@@ -88,11 +89,19 @@ goavail: shared-library-lacks-prerequisites
 goavail: initial-upload-closes-no-bugs
 END
 
-examples=''
-for example in ../examples/*.toml; do
-    name=$(basename "$example")
-    examples="$examples
-  - { src: $root/examples/$name, dst: /usr/share/doc/goavail/examples/$name, file_info: { mode: 0644 } }"
+# Documents: rpm has a mark for them.
+documents=''
+document() {
+    documents="$documents
+  - { src: $1, dst: $2, packager: deb, file_info: { mode: 0644 } }
+  - { src: $1, dst: $2, packager: rpm, type: doc, file_info: { mode: 0644 } }"
+}
+document "$stage/goavail.1.gz" /usr/share/man/man1/goavail.1.gz
+document "$stage/changelog.gz" /usr/share/doc/goavail/changelog.gz
+document "$root/THIRD-PARTY.md" /usr/share/doc/goavail/THIRD-PARTY.md
+document "$root/packaging/goavail.cdx.json" /usr/share/doc/goavail/goavail.cdx.json
+for example in "$root"/examples/*.toml; do
+    document "$example" "/usr/share/doc/goavail/examples/$(basename "$example")"
 done
 
 cat >"$stage/nfpm.yaml" <<END
@@ -112,24 +121,20 @@ description: |-
   when they answer again. Several agents can vote before anything is done.
 license: MIT
 mtime: $at
+changelog: $stage/changelog.yaml
 umask: 0022
 contents:
   - { src: $binary, dst: /usr/bin/goavail, file_info: { mode: 0755 } }
   - { src: $root/goavail.toml, dst: /etc/goavail/goavail.toml, type: config|noreplace, file_info: { mode: 0644 } }
   - { src: $stage/unit, dst: /usr/lib/systemd/system/goavail.service, file_info: { mode: 0644 } }
   - { src: $PWD/sysusers.conf, dst: /usr/lib/sysusers.d/goavail.conf, file_info: { mode: 0644 } }
-  - { src: $stage/goavail.1.gz, dst: /usr/share/man/man1/goavail.1.gz, file_info: { mode: 0644 } }
   - { src: $stage/bash, dst: /usr/share/bash-completion/completions/goavail, file_info: { mode: 0644 } }
   - { src: $stage/fish, dst: /usr/share/fish/vendor_completions.d/goavail.fish, file_info: { mode: 0644 } }
   - { src: $stage/zsh, dst: /usr/share/zsh/vendor-completions/_goavail, packager: deb, file_info: { mode: 0644 } }
   - { src: $stage/zsh, dst: /usr/share/zsh/site-functions/_goavail, packager: rpm, file_info: { mode: 0644 } }
   - { src: $stage/copyright, dst: /usr/share/doc/goavail/copyright, packager: deb, file_info: { mode: 0644 } }
-  - { src: $stage/changelog.Debian.gz, dst: /usr/share/doc/goavail/changelog.Debian.gz, packager: deb, file_info: { mode: 0644 } }
   - { src: $stage/overrides, dst: /usr/share/lintian/overrides/goavail, packager: deb, file_info: { mode: 0644 } }
-  - { src: $root/LICENSE, dst: /usr/share/licenses/goavail/LICENSE, packager: rpm, type: license, file_info: { mode: 0644 } }
-  - { src: $stage/changelog.gz, dst: /usr/share/doc/goavail/changelog.gz, file_info: { mode: 0644 } }
-  - { src: $root/THIRD-PARTY.md, dst: /usr/share/doc/goavail/THIRD-PARTY.md, file_info: { mode: 0644 } }
-  - { src: $PWD/goavail.cdx.json, dst: /usr/share/doc/goavail/goavail.cdx.json, file_info: { mode: 0644 } }$examples
+  - { src: $root/LICENSE, dst: /usr/share/licenses/goavail/LICENSE, packager: rpm, type: license, file_info: { mode: 0644 } }$documents
 overrides:
   deb:
     depends:
