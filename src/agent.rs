@@ -10,6 +10,7 @@
 //! - `state_store`, `state_saver`, `calendar`: the memory across restarts, and the dates of drains
 //! - `reload`, `fixed`, `settings`: the configuration, and its changes; `ids`: the ids of services
 //!   and zones by name
+//! - `history`: what the decisions rested on, in a file
 //! - `startup`: the first log lines, and the rehearsal
 //! - `signals`, `tasks`: the process
 //!
@@ -21,6 +22,7 @@ mod clock;
 mod confirming;
 mod event_loop;
 mod fixed;
+mod history;
 mod ids;
 mod input;
 mod observers;
@@ -58,6 +60,7 @@ use crate::systemd::{self, Watchdog};
 use crate::text::error_chain;
 use clock::Clock;
 use event_loop::EventLoop;
+use history::HistoryKeeper;
 use ids::Ids;
 use input::{Input, QUEUE};
 use observers::heartbeat::HeartbeatObserver;
@@ -211,9 +214,13 @@ impl AgentStart {
         startup::log_drains(&engine);
         startup::log_start(&config, engine.settings(), &icmp);
         let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, engine.settings()));
+        // A rehearsal is no past to learn from.
+        let recorded = config.sections.history.clone().filter(|_| rehearsed.is_none());
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
+        let start = |config| HistoryKeeper::start(config, &mut engine, clock.now());
+        let history = recorded.map(start).transpose().context("cannot start the history")?;
         let requests = Arc::clone(ids.requests());
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
         let heartbeat = HeartbeatObserver::start(&config, clock, &talk, notices.counters());
@@ -227,6 +234,7 @@ impl AgentStart {
             reconcilers,
             peers,
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
+            history,
             commands: PendingCommands::default(),
             reloader,
             ids,
@@ -247,7 +255,10 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
         None => tracing::info!("stopping; records stay as they are"),
         Some(error) => tracing::error!("stopping because a part failed: {error}"),
     }
-    let EventLoop { engine, clock, observers, reconcilers, peers, state, .. } = agent;
+    let EventLoop { engine, clock, observers, reconcilers, peers, state, history, .. } = agent;
+    if let Some(history) = history {
+        history.close(clock.now());
+    }
     let EventLoop { config, inbox, unhandled, .. } = agent;
     let Observers { log, mut notices, .. } = observers;
     let closing = async {

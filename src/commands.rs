@@ -8,6 +8,7 @@ mod check;
 mod drain;
 mod notify;
 pub(crate) mod plan;
+mod replay;
 mod status;
 
 use std::future::Future;
@@ -24,6 +25,7 @@ pub(crate) use check::check;
 pub(crate) use drain::{drain, put_back, undrain};
 pub(crate) use notify::notify;
 pub(crate) use plan::plan;
+pub(crate) use replay::{Configurations, ReplayRefusal, replay, tune};
 pub(crate) use status::{status, watch};
 
 /// The result of a command.

@@ -8,7 +8,9 @@ use std::time::SystemTime;
 
 use crate::agent::{self, Ended};
 use crate::cli::{self, Command, DrainOptions, Invocation, ReturnOptions, Stop, UndrainOptions};
-use crate::commands::{self, CommandError, CommandReport, Ending};
+use crate::commands::{
+    self, CommandError, CommandReport, Configurations, Ending, ReplayRefusal,
+};
 use crate::config::ConfigErrors;
 use crate::settings::{self, Config};
 use crate::status::{CommandTarget, DrainRequest, StatusConfig, UndrainRequest};
@@ -140,6 +142,13 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
             start_log(invocation, log::start)?;
             report(commands::notify(&configuration(invocation)?, asked, wall())?)
         }
+        Command::Replay(asked) => {
+            let replayed = commands::replay(&configurations(invocation), asked);
+            report(replayed.map_err(of_replay)?)
+        }
+        Command::Tune(asked) => {
+            report(commands::tune(&configurations(invocation), asked).map_err(of_replay)?)
+        }
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }
@@ -196,6 +205,20 @@ fn watch(
 fn configuration(invocation: &Invocation) -> Result<Config, ProgramFailure> {
     settings::load(&invocation.config_file, &invocation.asked, &variable)
         .map_err(ProgramFailure::Configuration)
+}
+
+/// Returns the way to the configuration, as it is and with other values.
+fn configurations(invocation: &Invocation) -> Configurations<'_> {
+    Configurations { path: &invocation.config_file, asked: &invocation.asked, env: &variable }
+}
+
+/// Returns the failure of a replay.
+fn of_replay(refusal: ReplayRefusal) -> ProgramFailure {
+    match refusal {
+        ReplayRefusal::Configuration(errors) => ProgramFailure::Configuration(errors),
+        ReplayRefusal::Refused(why) => ProgramFailure::Refused(why),
+        ReplayRefusal::Failed(why) => ProgramFailure::Stopped(anyhow::anyhow!(why)),
+    }
 }
 
 /// Returns the addresses at which the running agent can be queried.

@@ -64,6 +64,7 @@ impl HealthTracker {
         let proves = !lost || counts && !isolated;
         let change = subject.evidence.record(proves, lost != up, now);
         let look_at = now + evidence::term(subject.check.pace.interval);
+        self.track(result.endpoint);
         self.schedule_sweep(look_at, context);
         Observation { missed: counts && up, regained: change.regained, back: change.back }
     }

@@ -7,6 +7,7 @@ use super::{OtherAnswer, ProbeResult, Prober};
 use crate::engine::context::Context;
 use crate::engine::fact::Fact;
 use crate::engine::ids::{EndpointId, ProbeId};
+use crate::engine::journal::Noted;
 use crate::engine::moment::Moment;
 use crate::engine::stall::Tick;
 use crate::engine::types::{Answer, Outcome, WrongAnswer};
@@ -84,6 +85,7 @@ impl Prober {
                 let endpoint = watch.endpoint;
                 // The probe has timed out. The next tick judges it, since a tick shows whether this
                 // process ran.
+                context.note(Noted::Late { endpoint: id, rtt });
                 context.report(Fact::Late { endpoint, rtt });
                 self.unanswered(probe, context);
                 None

@@ -172,7 +172,7 @@ fn calm_down(site: &mut Site, label: &str) {
     site.ledger.clear();
 }
 
-fn run(seed: u64, steps: u64) {
+pub(in crate::engine::tests) fn run(seed: u64, steps: u64) {
     let mut chance = Chance::new(seed);
     let mut site = Site::new(&random_settings(&mut chance));
     for number in 1..=steps {

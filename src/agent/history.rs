@@ -1,0 +1,86 @@
+//! Keeps the history of the agent, if the configuration names a file for it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::clock::wall;
+use crate::engine::{Engine, Moment};
+use crate::history::recorder::Recorder;
+use crate::history::section::HistoryConfig;
+use crate::history::writer::{HistoryWriter, WriterState};
+
+/// Time between two marks, with which everything before them is on the disk.
+const MARK_EVERY: Duration = Duration::from_mins(1);
+
+/// Time between two blocks that need none before them: damage costs at most so much.
+const BEGIN_EVERY: Duration = Duration::from_hours(1);
+
+/// Keeps the history of the agent.
+#[derive(Debug)]
+pub(super) struct HistoryKeeper {
+    recorder: Recorder,
+    writer: HistoryWriter,
+    marked: Moment,
+    begun: Moment,
+}
+
+/// Returns the nanoseconds of Unix time.
+fn nanos(wall: SystemTime) -> u64 {
+    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl HistoryKeeper {
+    /// Begins the history of an engine that starts now.
+    ///
+    /// # Errors
+    ///
+    /// There is no thread for the writer.
+    pub(super) fn start(
+        config: HistoryConfig,
+        engine: &mut Engine,
+        now: Moment,
+    ) -> std::io::Result<Self> {
+        let writer = HistoryWriter::start(config)?;
+        let recorder = Recorder::start(engine, now, nanos(wall()));
+        Ok(Self { recorder, writer, marked: now, begun: now })
+    }
+
+    /// Returns the state of the writer.
+    pub(super) fn state(&self) -> &Arc<WriterState> {
+        self.writer.state()
+    }
+
+    /// Records the event that the engine has just handled.
+    pub(super) fn handled(&mut self, engine: &mut Engine) {
+        if let Some(block) = self.recorder.record(engine) {
+            self.writer.write(block);
+        }
+    }
+
+    /// Marks the end of a minute, and begins anew once an hour, after a loss and with a new file.
+    pub(super) fn iteration(&mut self, engine: &Engine, now: Moment) {
+        if now.since(self.marked) < MARK_EVERY {
+            return;
+        }
+        self.marked = now;
+        let is_full = self.writer.is_full();
+        if is_full || now.since(self.begun) >= BEGIN_EVERY || self.writer.take_gap() {
+            self.begun = now;
+            let [before, begin] = self.recorder.begin_anew(engine, now, nanos(wall()));
+            self.writer.write(before);
+            if is_full {
+                self.writer.rotate();
+            }
+            self.writer.sync(begin);
+        } else {
+            self.writer.sync(self.recorder.mark(now, nanos(wall())));
+        }
+    }
+
+    /// Writes the last entries.
+    pub(super) fn close(mut self, now: Moment) {
+        self.writer.sync(self.recorder.mark(now, nanos(wall())));
+        self.writer.finish();
+    }
+}

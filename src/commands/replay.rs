@@ -1,0 +1,186 @@
+//! `goavail replay` and `goavail tune`: what other settings would have done.
+
+mod overrides;
+mod progress;
+mod text;
+mod tune;
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::CommandReport;
+use crate::cli::{ReplayOptions, TuneOptions};
+use crate::config::ConfigErrors;
+use crate::engine::settings::ReturnSettings;
+use crate::engine::types::Thresholds;
+use crate::file;
+use crate::history::reader::Files;
+use crate::history::section::HistoryConfig;
+use crate::replay::change::{Changes, CheckChange, ServiceChange};
+use crate::replay::observed::Observations;
+use crate::replay::run::{Was, as_asked, as_it_was};
+use crate::settings::{self, Asked, Config, Probing};
+use progress::Progress;
+
+/// The most bytes of a configuration file.
+const LARGEST_FILE: usize = 16 << 20;
+
+/// The reason why nothing can be replayed.
+#[derive(Debug)]
+pub(crate) enum ReplayRefusal {
+    /// The configuration is not valid, or is not with `--set`.
+    Configuration(ConfigErrors),
+    /// The command line asks for something that does not exist or was not observed.
+    Refused(String),
+    /// The history cannot be read.
+    Failed(String),
+}
+
+/// The configuration in force, and the one with other settings.
+pub(crate) struct Configurations<'a> {
+    /// The path of the file.
+    pub path: &'a Path,
+    /// The options that affect the configuration.
+    pub asked: &'a Asked,
+    /// The environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Configurations<'_> {
+    /// Returns the configuration of the file, with these values in the place of its own.
+    fn load(&self, sets: &[String], service: Option<&str>) -> Result<Config, ReplayRefusal> {
+        let text = file::read_text(self.path, LARGEST_FILE)
+            .map_err(|why| ReplayRefusal::Failed(format!("{}: {why}", self.path.display())))?;
+        let text = overrides::apply(&text, sets, service).map_err(ReplayRefusal::Refused)?;
+        settings::parse(&text, self.path, self.asked, self.env)
+            .map_err(ReplayRefusal::Configuration)
+    }
+}
+
+/// A history, and what was observed in it.
+struct Past {
+    files: Files,
+    observations: Observations,
+    items: u64,
+    since: Duration,
+}
+
+impl Past {
+    fn open(config: &Config, since: Option<Duration>) -> Result<Self, ReplayRefusal> {
+        let Some(history) = &config.sections.history else {
+            let why = format!("{} has no history_file", config.path.display());
+            return Err(ReplayRefusal::Refused(why));
+        };
+        let files = read(history)?;
+        let observations = Observations::of(&files);
+        let items = u64::try_from(files.read().count()).unwrap_or_default();
+        let Some(from) = observations.from else {
+            let file = history.file.display();
+            return Err(ReplayRefusal::Failed(format!("there is no history in {file} yet")));
+        };
+        let since = since.map_or(from, |since| observations.to.saturating_sub(since).max(from));
+        Ok(Self { files, observations, items, since })
+    }
+
+    fn as_it_was(&self) -> Was {
+        let progress = Progress::new("as it was", self.items);
+        as_it_was(&self.files, self.since, |read| progress.at(read))
+    }
+}
+
+fn read(history: &HistoryConfig) -> Result<Files, ReplayRefusal> {
+    let files = crate::history::file::read(history).map_err(ReplayRefusal::Failed)?;
+    Ok(Files { files })
+}
+
+/// Replays the recorded past with other settings, beside what was.
+///
+/// # Errors
+///
+/// Fails if the configuration is not valid, the history cannot be read, or asks for what was not
+/// observed.
+pub(crate) fn replay(
+    configurations: &Configurations<'_>,
+    asked: &ReplayOptions,
+) -> Result<CommandReport, ReplayRefusal> {
+    let before = configurations.load(&[], None)?;
+    let after = configurations.load(&asked.set, asked.service.as_deref())?;
+    let changes = changes(&before, &after, asked.service.as_deref());
+    let past = Past::open(&before, asked.since)?;
+    let objections = past.observations.objections(&changes);
+    if !objections.is_empty() {
+        return Err(ReplayRefusal::Refused(objections.join("\n")));
+    }
+    let was = past.as_it_was();
+    let summary = if asked.set.is_empty() {
+        None
+    } else {
+        let progress = Progress::new("as asked", past.items);
+        let tally = as_asked(&past.files, &changes, past.since, |read| progress.at(read));
+        Some(was.summary_of(&tally))
+    };
+    let shown = text::Shown { past: &past, was: &was, asked: summary.as_ref() };
+    let text = if asked.json { shown.json() } else { shown.table() };
+    Ok(CommandReport::fine(text))
+}
+
+/// Finds the settings that notice fastest with at most so many false alarms.
+///
+/// # Errors
+///
+/// As those of [`replay`].
+pub(crate) fn tune(
+    configurations: &Configurations<'_>,
+    asked: &TuneOptions,
+) -> Result<CommandReport, ReplayRefusal> {
+    let config = configurations.load(&[], None)?;
+    let past = Past::open(&config, asked.since)?;
+    let text = tune::tune(&past, asked).map_err(ReplayRefusal::Refused)?;
+    Ok(CommandReport::fine(text))
+}
+
+/// Returns the changes from one configuration to another, of one service or of all.
+fn changes(before: &Config, after: &Config, only: Option<&str>) -> Changes {
+    let mut changes = Changes {
+        canaries: check_change(&before.canary_probing, &after.canary_probing),
+        ..Changes::default()
+    };
+    for (was, is) in before.services.iter().zip(&after.services) {
+        if only.is_some_and(|only| only != was.name) {
+            continue;
+        }
+        let mut change = ServiceChange::default();
+        for (was, is) in was.checks.iter().zip(&is.checks) {
+            let its = check_change(&was.probing, &is.probing);
+            if its != CheckChange::default() {
+                change.checks.insert(was.name.clone(), its);
+            }
+        }
+        let [returned, returns] = [was, is]
+            .map(|its| ReturnSettings { delay: its.returns.delay, max: its.returns.max });
+        change.returns = (returned != returns).then_some(returns);
+        change.floor = (was.min_in_service != is.min_in_service).then_some(is.min_in_service);
+        change.max_out = (was.most_out() != is.most_out()).then(|| is.most_out());
+        change.below = (was.standby.below != is.standby.below).then_some(is.standby.below);
+        change.require = std::num::NonZeroUsize::new(is.require).filter(|_| was.require != is.require);
+        if change != ServiceChange::default() {
+            changes.services.insert(was.name.clone(), change);
+        }
+    }
+    let needed = |config: &Config| config.sections.cluster.as_ref().map(|its| its.min_peers_agree);
+    changes.min_peers_agree = needed(after).filter(|_| needed(before) != needed(after));
+    changes
+}
+
+fn check_change(was: &Probing, is: &Probing) -> CheckChange {
+    let [was, is] = [was, is].map(|its| crate::engine::settings::CheckSettings {
+        method: crate::engine::types::Method::Echo,
+        pace: crate::engine::types::Pace {
+            interval: its.interval,
+            timeout: its.timeout,
+            retry_interval: its.retry_interval,
+        },
+        thresholds: Thresholds { failure: its.failure_threshold, recovery: its.recovery_threshold },
+    });
+    CheckChange::between(&was, &is)
+}

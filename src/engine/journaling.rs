@@ -1,0 +1,187 @@
+//! The engine's side of the journal: which notes are taken, and which probes change nothing.
+
+use std::net::IpAddr;
+
+use super::Engine;
+use super::event::Event;
+use super::ids::{EndpointId, ServiceId, TargetRef};
+use super::journal::{Note, Noted};
+use super::moment::Moment;
+use super::prober::{ProbeResult, Role};
+use super::types::{Endpoint, Health, Method, Outcome};
+
+/// The name of an endpoint by its use, which other settings may give another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EndpointUse {
+    /// A target is probed by one of the checks of its service.
+    Target {
+        /// The service of the target.
+        service: ServiceId,
+        /// The target's address.
+        address: IpAddr,
+        /// The place of the check among those of the service.
+        check: usize,
+    },
+    /// A canary.
+    Canary(Endpoint),
+}
+
+impl Engine {
+    /// Keeps a journal from now on.
+    pub(crate) fn keep_journal(&mut self) {
+        self.context.journal = Some(Box::default());
+    }
+
+    /// Swaps the notes taken since the last call with an empty list.
+    pub(crate) fn swap_notes(&mut self, notes: &mut Vec<Note>) {
+        if let Some(journal) = &mut self.context.journal {
+            journal.swap(notes);
+        }
+    }
+
+    /// Returns the uses of all endpoints: the targets of each service in order, and the canaries.
+    pub(crate) fn endpoint_uses(&self) -> Vec<(EndpointId, EndpointUse)> {
+        let mut uses = Vec::new();
+        for service in self.services.iter() {
+            for target in service.targets() {
+                let (service, address) = (service.id, target.address);
+                for (check, endpoint) in target.endpoints.iter().enumerate() {
+                    uses.push((endpoint, EndpointUse::Target { service, address, check }));
+                }
+            }
+        }
+        for id in self.canaries.endpoints() {
+            uses.extend(self.prober.endpoint(id).map(|it| (id, EndpointUse::Canary(it))));
+        }
+        uses
+    }
+
+    /// Begins the notes about an event, with one about the event itself if a decision may rest on it.
+    /// Of the answers to probes, the results are noted.
+    pub(super) fn begin_notes(&mut self, event: &Event) {
+        let now = self.context.now;
+        let Some(journal) = &mut self.context.journal else { return };
+        journal.begin(now);
+        match event {
+            Event::Tick | Event::Answered { .. } | Event::Undelivered { .. } => {}
+            Event::Dns(..)
+            | Event::Vote { .. }
+            | Event::Abstained { .. }
+            | Event::Peer { .. }
+            | Event::Drain(_)
+            | Event::Undrain { .. }
+            | Event::Return { .. }
+            | Event::DrainEndsChanged { .. }
+            | Event::Reloaded(_) => journal.add_event(event.clone()),
+        }
+    }
+
+    /// Returns whether this machine can send to none of its targets, as a reload finds it.
+    pub(super) fn note_faults_at_reload(&mut self) -> bool {
+        if let Some(replay) = &self.context.replay {
+            return replay.reaches_none();
+        }
+        let none = self.prober.reaches_none();
+        if let Some(journal) = &mut self.context.journal {
+            journal.add_before_event(Noted::FaultsAtReload { none });
+        }
+        none
+    }
+
+    /// Whether a result like this changes nothing but counts and the age of the evidence, as things
+    /// stand.
+    pub(super) fn is_calm(&self, result: &ProbeResult) -> bool {
+        let outcome = result.judged.outcome;
+        result.other.is_none()
+            && result.in_order.len() == 1
+            && !(result.judged.quick && outcome == Outcome::Loss)
+            && self.would_be_calm(result.endpoint, outcome, result.judged.sent)
+    }
+
+    /// Whether a probe sent at `sent` with this outcome would change nothing but counts and the age of
+    /// the evidence.
+    pub(super) fn would_be_calm(&self, id: EndpointId, outcome: Outcome, sent: Moment) -> bool {
+        if self.canaries.is_isolated() {
+            return false;
+        }
+        if self.prober.role(id) == Some(Role::Canary) {
+            let is_reply = outcome == Outcome::Reply;
+            return is_reply && !self.health.has_missing() && !self.canaries.has_missed(id);
+        }
+        let Some(subject) = self.health.get(id) else { return false };
+        let (streaks, evidence) = (&subject.streaks, &subject.evidence);
+        let is_known = evidence.proof.is_some() && evidence.unknown_since.is_none();
+        match outcome {
+            Outcome::Fault => true,
+            Outcome::Reply => {
+                is_known
+                    && streaks.health() == Health::Up
+                    && streaks.losses() == 0
+                    && !self.are_answers_compared(id)
+            }
+            Outcome::Loss => {
+                is_known
+                    && streaks.health() == Health::Down
+                    && streaks.replies() == 0
+                    && streaks.would_count(sent)
+                    && !self.are_answers_compared(id)
+            }
+        }
+    }
+
+    /// Whether a service that depends on an endpoint compares the answers of its targets now.
+    fn are_answers_compared(&self, id: EndpointId) -> bool {
+        let is_request = self.prober.endpoint(id).is_some_and(|endpoint| {
+            matches!(endpoint.method, Method::Request(_))
+        });
+        is_request
+            && self.health.watchers(id).any(|key| {
+                self.services.get(key.service).is_some_and(|service| service.awaits_answers())
+            })
+    }
+}
+
+
+/// The state of an endpoint of targets where a history begins without the start of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SubjectState {
+    /// The health of the endpoint.
+    pub health: Health,
+    /// The number of losses in a row.
+    pub losses: u32,
+    /// The number of replies in a row.
+    pub replies: u32,
+    /// The send time of the first lost probe of the run.
+    pub run_began: Option<Moment>,
+    /// Losses of probes sent up to this time do not count.
+    pub evidence_after: Option<Moment>,
+    /// The time of the last reply in time.
+    pub last_reply: Option<Moment>,
+    /// The time at which a probe was last judged a reply or a loss.
+    pub judged: Moment,
+    /// The time of the newest evidence for the health.
+    pub proof: Option<Moment>,
+}
+
+impl Engine {
+    /// Returns the state of an endpoint of targets.
+    pub(crate) fn subject_state(&self, id: EndpointId) -> Option<SubjectState> {
+        let subject = self.health.get(id)?;
+        Some(subject.streaks.state(&subject.evidence))
+    }
+
+    /// Puts an endpoint of targets into the state that it had.
+    pub(crate) fn set_subject_state(&mut self, id: EndpointId, state: &SubjectState) {
+        self.health.set_state(id, state);
+    }
+
+    /// Returns the targets that are out of service.
+    pub(crate) fn out_of_service(&self) -> Vec<TargetRef> {
+        let mut out = Vec::new();
+        for service in self.services.iter() {
+            let targets = service.targets().filter(|target| !target.verdict.is_in_service());
+            out.extend(targets.map(|target| service.target_ref(target.address)));
+        }
+        out
+    }
+}

@@ -1,0 +1,439 @@
+//! The entries of a history, and their bytes.
+//!
+//! An entry is its kind, the time since the entry before it in its block, and what it tells. Probes and
+//! runs of probes have a form of their own, since nearly all entries are about them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::bytes::{Coded, Source, coded_enum, coded_struct};
+use crate::engine::Moment;
+use crate::engine::event::{DnsReport, Drain, Event, Fact};
+use crate::engine::ids::{EndpointId, TargetRef, ZoneId};
+use crate::engine::journal::{Note, Noted, NotedProbe};
+use crate::engine::journaling::{EndpointUse, SubjectState};
+use crate::engine::plan::Observed;
+use crate::engine::prober::OtherAnswer;
+use crate::engine::replaying::RunEnd;
+use crate::engine::settings::Settings;
+use crate::engine::types::{Health, Outcome};
+
+/// An entry of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// What is known where a process or a file begins.
+    Begin(Box<Begin>),
+    /// The uses of all endpoints, after a reload.
+    Uses(Vec<(EndpointId, EndpointUse)>),
+    /// From now on the probes of an endpoint change nothing.
+    RunBegin {
+        /// The probed endpoint.
+        endpoint: EndpointId,
+        /// The outcome of all of them.
+        outcome: Outcome,
+        /// The class of the longest round trip, if they are answered: at most 2^class microseconds.
+        class: u8,
+    },
+    /// The last of the probes that changed nothing.
+    RunEnd(EndpointId, RunEnd),
+    /// A note of the journal.
+    Note(Noted),
+    /// A vote that changed nothing, received earlier than the entries before it.
+    Vote(Box<Event>),
+    /// All runs go on up to this moment.
+    Mark {
+        /// The nanoseconds of Unix time.
+        wall: u64,
+    },
+}
+
+/// An entry with its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dated {
+    /// The time on the clock of the process.
+    pub at: Moment,
+    /// Whether it belongs to the same event as the entry before it.
+    pub joined: bool,
+    /// The entry itself.
+    pub entry: Entry,
+}
+
+/// What is known where a process or a file begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Begin {
+    /// The nanoseconds of Unix time at the start of the process, which tells processes apart.
+    pub process: u64,
+    /// The nanoseconds of Unix time now.
+    pub wall: u64,
+    /// Whether the process starts here; otherwise only the file does.
+    pub is_start: bool,
+    /// The settings in force.
+    pub settings: Settings,
+    /// The drains in force.
+    pub drains: BTreeMap<TargetRef, Drain>,
+    /// The uses of all endpoints.
+    pub uses: Vec<(EndpointId, EndpointUse)>,
+    /// The state of each endpoint of targets that is not in a run of replies.
+    pub subjects: Vec<(EndpointId, SubjectState)>,
+    /// The runs that go on.
+    pub runs: Vec<OpenRun>,
+    /// The last listing of each zone.
+    pub listings: BTreeMap<ZoneId, Observed>,
+    /// The targets that are out of service.
+    pub out: Vec<TargetRef>,
+}
+
+/// A run that goes on where a file begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpenRun {
+    /// The probed endpoint.
+    pub endpoint: EndpointId,
+    /// The outcome of all probes.
+    pub outcome: Outcome,
+    /// The class of the longest round trip.
+    pub class: u8,
+}
+
+coded_struct!(Begin {
+    process, wall, is_start, settings, drains, uses, subjects, runs, listings, out,
+});
+coded_struct!(OpenRun { endpoint, outcome, class });
+coded_struct!(SubjectState {
+    health, losses, replies, run_began, evidence_after, last_reply, judged, proof,
+});
+coded_enum!(OtherAnswer { 0 Wrong(kind), 1 Asked });
+
+/// The kinds of entries, the lower bits of the first byte.
+mod kind {
+    pub(super) const PROBE: u8 = 1;
+    pub(super) const RUN_BEGIN: u8 = 2;
+    pub(super) const RUN_END: u8 = 3;
+    pub(super) const LATE: u8 = 4;
+    pub(super) const FAULTS: u8 = 5;
+    pub(super) const FAULTS_AT_RELOAD: u8 = 6;
+    pub(super) const SUSPENDED: u8 = 7;
+    pub(super) const DUE: u8 = 8;
+    pub(super) const SWEPT: u8 = 9;
+    pub(super) const LOOKED: u8 = 10;
+    pub(super) const EVENT: u8 = 11;
+    pub(super) const FACT: u8 = 12;
+    pub(super) const BEGIN: u8 = 13;
+    pub(super) const USES: u8 = 14;
+    pub(super) const MARK: u8 = 15;
+    pub(super) const VOTE: u8 = 16;
+    pub(super) const LISTED_AGAIN: u8 = 17;
+    pub(super) const JOINED: u8 = 0x80;
+}
+
+/// Writes entries, one after the other, as those of a block.
+#[derive(Debug, Default)]
+pub(crate) struct EntryWriter {
+    out: Vec<u8>,
+    at: Moment,
+    /// The last listing of each zone, which an equal one only names.
+    listings: BTreeMap<ZoneId, Observed>,
+}
+
+/// Reads the entries of blocks.
+#[derive(Debug, Default)]
+pub(crate) struct EntryReader {
+    at: Moment,
+    listings: BTreeMap<ZoneId, Observed>,
+}
+
+impl EntryWriter {
+    /// Returns the number of bytes written since the last block.
+    pub(crate) fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Takes the bytes of a block. The next entry is dated from the same time.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Begins anew, as a reader does who knows nothing of earlier blocks.
+    pub(crate) fn reset(&mut self) {
+        self.at = Moment::START;
+        self.listings.clear();
+    }
+
+    /// Writes an entry.
+    pub(crate) fn write(&mut self, at: Moment, joined: bool, entry: &Entry) {
+        let kind = self.kind(entry);
+        self.out.push(if joined { kind | kind::JOINED } else { kind });
+        match entry {
+            // A vote came earlier than the entries before it.
+            Entry::Vote(event) => {
+                self.at.since(at).put(&mut self.out);
+                event.put(&mut self.out);
+                return;
+            }
+            // The next mark may take the place of this one.
+            Entry::Mark { wall } => {
+                at.since(self.at).put(&mut self.out);
+                wall.put(&mut self.out);
+                return;
+            }
+            _ => at.since(self.at).put(&mut self.out),
+        }
+        self.at = self.at.max(at);
+        self.body(kind, entry);
+    }
+
+    /// Writes a note of the journal.
+    pub(crate) fn note(&mut self, note: Note) {
+        self.write(note.at, note.joined, &Entry::Note(note.what));
+    }
+
+    /// Returns the kind of an entry; a listing may be equal to the last one.
+    fn kind(&self, entry: &Entry) -> u8 {
+        match entry {
+            Entry::Begin(_) => kind::BEGIN,
+            Entry::Uses(_) => kind::USES,
+            Entry::RunBegin { .. } => kind::RUN_BEGIN,
+            Entry::RunEnd(..) => kind::RUN_END,
+            Entry::Vote(_) => kind::VOTE,
+            Entry::Mark { .. } => kind::MARK,
+            Entry::Note(noted) => match noted {
+                Noted::Probe(_) => kind::PROBE,
+                Noted::Late { .. } => kind::LATE,
+                Noted::Faults { .. } => kind::FAULTS,
+                Noted::FaultsAtReload { .. } => kind::FAULTS_AT_RELOAD,
+                Noted::Suspended => kind::SUSPENDED,
+                Noted::Due => kind::DUE,
+                Noted::Swept => kind::SWEPT,
+                Noted::Looked => kind::LOOKED,
+                Noted::Fact(_) => kind::FACT,
+                Noted::Event(event) => match event.as_ref() {
+                    Event::Dns(zone, DnsReport::Listed(observed))
+                        if self.listings.get(zone) == Some(observed) =>
+                    {
+                        kind::LISTED_AGAIN
+                    }
+                    _ => kind::EVENT,
+                },
+            },
+        }
+    }
+
+    fn body(&mut self, kind: u8, entry: &Entry) {
+        let (out, at) = (&mut self.out, self.at);
+        match entry {
+            Entry::Begin(begin) => begin.put(out),
+            Entry::Uses(uses) => uses.put(out),
+            Entry::RunBegin { endpoint, outcome, class } => {
+                endpoint.put(out);
+                outcome.put(out);
+                class.put(out);
+            }
+            Entry::RunEnd(endpoint, run) => {
+                endpoint.put(out);
+                put_run_end(run, at, out);
+            }
+            Entry::Mark { .. } | Entry::Vote(_) => {}
+            Entry::Note(noted) => match noted {
+                Noted::Probe(probe) => put_probe(probe, at, out),
+                Noted::Late { endpoint, rtt } => {
+                    endpoint.put(out);
+                    rtt.put(out);
+                }
+                Noted::Faults { none } | Noted::FaultsAtReload { none } => none.put(out),
+                Noted::Suspended | Noted::Due | Noted::Swept | Noted::Looked => {}
+                Noted::Fact(fact) => fact.put(out),
+                Noted::Event(event) => match event.as_ref() {
+                    Event::Dns(zone, DnsReport::Listed(_)) if kind == kind::LISTED_AGAIN => {
+                        zone.put(out);
+                    }
+                    event => {
+                        event.put(out);
+                        remember_listing(&mut self.listings, event);
+                    }
+                },
+            },
+        }
+    }
+}
+
+/// Remembers a listing, which the next one may be equal to.
+fn remember_listing(listings: &mut BTreeMap<ZoneId, Observed>, event: &Event) {
+    if let Event::Dns(zone, DnsReport::Listed(observed)) = event {
+        listings.insert(*zone, observed.clone());
+    }
+}
+
+/// The bits of the byte that tells of a probe. The lowest two are the outcome.
+mod bit {
+    pub(super) const QUICK: u8 = 4;
+    pub(super) const FAULTY: u8 = 8;
+    pub(super) const CANARY: u8 = 16;
+    pub(super) const OTHER: u8 = 32;
+    pub(super) const RELEASED: u8 = 64;
+}
+
+fn put_probe(probe: &NotedProbe, at: Moment, out: &mut Vec<u8>) {
+    probe.endpoint.put(out);
+    let mut bits = match probe.outcome {
+        Outcome::Reply => 0,
+        Outcome::Loss => 1,
+        Outcome::Fault => 2,
+    };
+    let flags = [
+        (probe.quick, bit::QUICK),
+        (probe.faulty, bit::FAULTY),
+        (probe.canary, bit::CANARY),
+        (probe.other.is_some(), bit::OTHER),
+        (probe.released != 1, bit::RELEASED),
+    ];
+    bits |= flags.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u8>();
+    out.push(bits);
+    at.since(probe.sent).put(out);
+    if probe.outcome == Outcome::Reply {
+        probe.rtt.put(out);
+    }
+    if let Some(other) = &probe.other {
+        other.put(out);
+    }
+    if probe.released != 1 {
+        probe.released.put(out);
+    }
+}
+
+fn get_probe(at: Moment, from: &mut Source<'_>) -> Option<NotedProbe> {
+    let endpoint = EndpointId::get(from)?;
+    let bits = from.byte()?;
+    let outcome = match bits & 3 {
+        0 => Outcome::Reply,
+        1 => Outcome::Loss,
+        2 => Outcome::Fault,
+        _ => return None,
+    };
+    let sent = at.before(Duration::get(from)?);
+    let rtt = if outcome == Outcome::Reply { Duration::get(from)? } else { Duration::ZERO };
+    let other = if bits & bit::OTHER > 0 { Some(OtherAnswer::get(from)?) } else { None };
+    let released = if bits & bit::RELEASED > 0 { usize::get(from)? } else { 1 };
+    Some(NotedProbe {
+        endpoint,
+        canary: bits & bit::CANARY > 0,
+        sent,
+        quick: bits & bit::QUICK > 0,
+        outcome,
+        rtt,
+        other,
+        faulty: bits & bit::FAULTY > 0,
+        released,
+        quiet: false,
+    })
+}
+
+fn put_run_end(run: &RunEnd, at: Moment, out: &mut Vec<u8>) {
+    run.outcome.put(out);
+    run.count.put(out);
+    at.since(run.judged).put(out);
+    run.judged.since(run.sent).put(out);
+    if run.outcome == Outcome::Reply {
+        run.rtt.put(out);
+    }
+}
+
+fn get_run_end(at: Moment, from: &mut Source<'_>) -> Option<RunEnd> {
+    let outcome = Outcome::get(from)?;
+    let count = u32::get(from)?;
+    let judged = at.before(Duration::get(from)?);
+    let sent = judged.before(Duration::get(from)?);
+    let rtt = if outcome == Outcome::Reply { Duration::get(from)? } else { Duration::ZERO };
+    Some(RunEnd { outcome, count, sent, judged, rtt })
+}
+
+impl EntryReader {
+    /// Begins anew, as if there had been no earlier blocks.
+    pub(crate) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Reads the next entry of a block; `None` if the bytes are none.
+    pub(crate) fn read(&mut self, from: &mut Source<'_>) -> Option<Dated> {
+        let first = from.byte()?;
+        let (kind, joined) = (first & !kind::JOINED, first & kind::JOINED > 0);
+        let passed = Duration::get(from)?;
+        if kind == kind::VOTE {
+            let event = Box::<Event>::get(from)?;
+            return Some(Dated { at: self.at.before(passed), joined, entry: Entry::Vote(event) });
+        }
+        if kind == kind::MARK {
+            let (at, wall) = (self.at.saturating_add(passed), u64::get(from)?);
+            return Some(Dated { at, joined, entry: Entry::Mark { wall } });
+        }
+        self.at = self.at.saturating_add(passed);
+        // Sums of a few such times must not overflow.
+        if self.at.since_start() > Duration::from_nanos(1 << 62) {
+            return None;
+        }
+        let at = self.at;
+        let entry = match kind {
+            kind::BEGIN => Entry::Begin(Box::get(from)?),
+            kind::USES => Entry::Uses(Vec::get(from)?),
+            kind::RUN_BEGIN => {
+                let endpoint = EndpointId::get(from)?;
+                let outcome = Outcome::get(from)?;
+                Entry::RunBegin { endpoint, outcome, class: from.byte()?.min(62) }
+            }
+            kind::RUN_END => {
+                let endpoint = EndpointId::get(from)?;
+                Entry::RunEnd(endpoint, get_run_end(at, from)?)
+            }
+            _ => Entry::Note(self.noted(kind, from)?),
+        };
+        Some(Dated { at, joined, entry })
+    }
+
+    /// Reads what a note of this kind tells.
+    fn noted(&mut self, kind: u8, from: &mut Source<'_>) -> Option<Noted> {
+        Some(match kind {
+            kind::PROBE => Noted::Probe(get_probe(self.at, from)?),
+            kind::LATE => {
+                let endpoint = EndpointId::get(from)?;
+                Noted::Late { endpoint, rtt: Duration::get(from)? }
+            }
+            kind::FAULTS => Noted::Faults { none: bool::get(from)? },
+            kind::FAULTS_AT_RELOAD => Noted::FaultsAtReload { none: bool::get(from)? },
+            kind::SUSPENDED => Noted::Suspended,
+            kind::DUE => Noted::Due,
+            kind::SWEPT => Noted::Swept,
+            kind::LOOKED => Noted::Looked,
+            kind::FACT => Noted::Fact(Box::<Fact>::get(from)?),
+            kind::EVENT => {
+                let event = Box::<Event>::get(from)?;
+                remember_listing(&mut self.listings, &event);
+                Noted::Event(event)
+            }
+            kind::LISTED_AGAIN => {
+                let zone = ZoneId::get(from)?;
+                let observed = self.listings.get(&zone)?.clone();
+                Noted::Event(Box::new(Event::Dns(zone, DnsReport::Listed(observed))))
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Begin {
+    /// Returns the state of an endpoint of targets at this moment, if it is not in a run of replies.
+    pub(crate) fn subject(&self, endpoint: EndpointId) -> Option<&SubjectState> {
+        self.subjects.iter().find(|(id, _)| *id == endpoint).map(|(_, state)| state)
+    }
+}
+
+/// The state of an endpoint in a run of replies that goes on.
+pub(crate) fn in_run_of_replies(at: Moment) -> SubjectState {
+    SubjectState {
+        health: Health::Up,
+        losses: 0,
+        replies: 1,
+        run_began: None,
+        evidence_after: Some(at),
+        last_reply: Some(at),
+        judged: at,
+        proof: Some(at),
+    }
+}

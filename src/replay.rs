@@ -1,0 +1,21 @@
+//! The past through the engine: as it was, which shows that the history is whole, and with other
+//! settings.
+//!
+//! - `recorded`: a history through the engine that made it, and the differences from it
+//! - `asked`: a history with other settings, which are `change`s; `probes` judges them anew, and
+//!   `provider` does what is ordered
+//! - `observed`: what was observed, and so can be answered
+//! - `summary`: the withdrawals of a replay in numbers; `run`: both replays, one beside the other
+//! - `facts`: facts without the parts that a history rounds
+
+pub(crate) mod asked;
+pub(crate) mod change;
+pub(crate) mod facts;
+pub(crate) mod observed;
+mod probes;
+mod provider;
+pub(crate) mod run;
+pub(crate) mod summary;
+pub(crate) mod recorded;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! A history gives the recorded decisions again, one by one.
+
+mod oracle;
