@@ -23,7 +23,7 @@ use crate::settings::{self, Asked, Config, Probing};
 use progress::Progress;
 
 /// The most bytes of a configuration file.
-const LARGEST_FILE: usize = 16 << 20;
+const LARGEST_FILE: u64 = 16 << 20;
 
 /// The reason why nothing can be replayed.
 #[derive(Debug)]

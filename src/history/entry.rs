@@ -38,8 +38,8 @@ pub(crate) enum Entry {
     RunEnd(EndpointId, RunEnd),
     /// A note of the journal.
     Note(Noted),
-    /// A vote that changed nothing, received earlier than the entries before it.
-    Vote(Box<Event>),
+    /// A vote that came so much earlier, and that nothing rested on until now.
+    Vote(Duration, Box<Event>),
     /// All runs go on up to this moment.
     Mark {
         /// The nanoseconds of Unix time.
@@ -163,12 +163,6 @@ impl EntryWriter {
         let kind = self.kind(entry);
         self.out.push(if joined { kind | kind::JOINED } else { kind });
         match entry {
-            // A vote came earlier than the entries before it.
-            Entry::Vote(event) => {
-                self.at.since(at).put(&mut self.out);
-                event.put(&mut self.out);
-                return;
-            }
             // The next mark may take the place of this one.
             Entry::Mark { wall } => {
                 at.since(self.at).put(&mut self.out);
@@ -193,7 +187,7 @@ impl EntryWriter {
             Entry::Uses(_) => kind::USES,
             Entry::RunBegin { .. } => kind::RUN_BEGIN,
             Entry::RunEnd(..) => kind::RUN_END,
-            Entry::Vote(_) => kind::VOTE,
+            Entry::Vote(..) => kind::VOTE,
             Entry::Mark { .. } => kind::MARK,
             Entry::Note(noted) => match noted {
                 Noted::Probe(_) => kind::PROBE,
@@ -231,7 +225,11 @@ impl EntryWriter {
                 endpoint.put(out);
                 put_run_end(run, at, out);
             }
-            Entry::Mark { .. } | Entry::Vote(_) => {}
+            Entry::Mark { .. } => {}
+            Entry::Vote(earlier, event) => {
+                earlier.put(out);
+                event.put(out);
+            }
             Entry::Note(noted) => match noted {
                 Noted::Probe(probe) => put_probe(probe, at, out),
                 Noted::Late { endpoint, rtt } => {
@@ -356,10 +354,6 @@ impl EntryReader {
         let first = from.byte()?;
         let (kind, joined) = (first & !kind::JOINED, first & kind::JOINED > 0);
         let passed = Duration::get(from)?;
-        if kind == kind::VOTE {
-            let event = Box::<Event>::get(from)?;
-            return Some(Dated { at: self.at.before(passed), joined, entry: Entry::Vote(event) });
-        }
         if kind == kind::MARK {
             let (at, wall) = (self.at.saturating_add(passed), u64::get(from)?);
             return Some(Dated { at, joined, entry: Entry::Mark { wall } });
@@ -373,6 +367,10 @@ impl EntryReader {
         let entry = match kind {
             kind::BEGIN => Entry::Begin(Box::get(from)?),
             kind::USES => Entry::Uses(Vec::get(from)?),
+            kind::VOTE => {
+                let earlier = Duration::get(from)?;
+                Entry::Vote(earlier, Box::get(from)?)
+            }
             kind::RUN_BEGIN => {
                 let endpoint = EndpointId::get(from)?;
                 let outcome = Outcome::get(from)?;

@@ -198,7 +198,7 @@ impl Recorder {
             _ => {}
         }
         if !matches!(note.what, Noted::Probe(_) | Noted::Late { .. }) {
-            self.write_votes();
+            self.write_votes(at);
         }
         self.emit(at, &Entry::Note(note.what));
     }
@@ -211,9 +211,9 @@ impl Recorder {
     }
 
     /// Writes the votes since they were written last. Nothing rested on them until now.
-    fn write_votes(&mut self) {
+    fn write_votes(&mut self, now: Moment) {
         for (_, (at, event)) in std::mem::take(&mut self.votes) {
-            self.emit(at, &Entry::Vote(event));
+            self.emit(now, &Entry::Vote(now.since(at), event));
         }
     }
 

@@ -131,7 +131,10 @@ impl<'a> AsAsked<'a> {
                     self.probes.follow(engine, &self.recorded);
                 }
             }
-            Entry::Vote(event) => self.add(at, Coming::Step(Box::new(ReplayStep::Earlier(at, event)))),
+            Entry::Vote(earlier, event) => {
+                let then = at.before(earlier);
+                self.step(then, ReplayStep::Earlier(then, event));
+            }
             Entry::Mark { .. } => {}
             Entry::RunBegin { endpoint, outcome, class } => {
                 for id in self.ids.get(endpoint).to_vec() {

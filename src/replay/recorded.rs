@@ -110,7 +110,6 @@ impl AsRecorded {
         let Dated { at, joined, entry } = dated;
         let done = if joined { (self.at, Vec::new()) } else { self.finish_event() };
         match entry {
-            Entry::Vote(event) => self.steps.push(ReplayStep::Earlier(at, event)),
             Entry::Mark { .. } => {}
             _ => {
                 self.at = at;
@@ -134,6 +133,9 @@ impl AsRecorded {
             Entry::RunEnd(id, run) => {
                 let ids = self.ids.get(id);
                 self.steps.extend(ids.iter().map(|id| ReplayStep::RunEnd(*id, run)));
+            }
+            Entry::Vote(earlier, event) => {
+                self.steps.push(ReplayStep::Earlier(self.at.before(earlier), event));
             }
             Entry::Note(Noted::Fact(fact)) => self.facts.push(*fact),
             Entry::Note(noted) => self.steps.extend(step(noted, &self.ids)),

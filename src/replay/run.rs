@@ -51,9 +51,7 @@ impl Wall {
         if let Entry::Begin(begin) = &dated.entry {
             (self.begin, self.wall) = (dated.at, Duration::from_nanos(begin.wall));
         }
-        if !matches!(dated.entry, Entry::Vote(_)) {
-            self.at(dated.at);
-        }
+        self.at(dated.at);
         self
     }
 }

@@ -27,16 +27,26 @@ struct Tape {
     recorder: Option<Recorder>,
     now: Moment,
     marked: Moment,
+    /// The place of the last block.
+    last: usize,
+}
+
+/// Adds a block to a file, or puts it into the place of the last one.
+fn keep(file: &Bytes, last: &mut usize, block: &Block) {
+    let mut file = file.borrow_mut();
+    if block.replaces {
+        file.truncate(*last);
+    }
+    *last = file.len();
+    file.extend(block.bytes());
 }
 
 impl Tape {
-    fn keep(&self, block: &Block) {
-        self.file.borrow_mut().extend(block.bytes());
-    }
 
     fn finish(&mut self) {
         if let Some(mut recorder) = self.recorder.take() {
-            self.keep(&recorder.mark(self.now, 0));
+            let mark = recorder.mark(self.now, 0);
+            keep(&self.file, &mut self.last, &mark);
         }
     }
 }
@@ -57,7 +67,7 @@ impl Recording for Tape {
             recorder.mark(now, 0)
         });
         for block in block.iter().chain(&mark) {
-            self.keep(block);
+            keep(&self.file, &mut self.last, block);
         }
     }
 }
@@ -87,7 +97,7 @@ fn check(label: &str, scene: impl FnOnce()) -> u64 {
         let file = Bytes::default();
         all.borrow_mut().push(Rc::clone(&file));
         let (now, marked) = (Moment::START, Moment::START);
-        Box::new(Tape { file, recorder: None, now, marked })
+        Box::new(Tape { file, recorder: None, now, marked, last: 0 })
     };
     recorded(Box::new(make), scene);
     let mut compared = 0;
