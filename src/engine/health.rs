@@ -42,6 +42,8 @@ pub(super) struct HealthTracker {
     is_swept_now: bool,
     /// The subjects that are not down and miss replies.
     missing: BTreeSet<EndpointId>,
+    /// The subjects that have answered wrongly since they were up.
+    wrong: BTreeSet<EndpointId>,
 }
 
 /// The health of one endpoint, as seen from here.
@@ -113,6 +115,7 @@ impl HealthTracker {
     pub(super) fn remove(&mut self, id: EndpointId) {
         self.unproven.remove(&id);
         self.missing.remove(&id);
+        self.wrong.remove(&id);
         if let Some(slot) = self.subjects.get_mut(usize::from(id)) {
             *slot = None;
         }

@@ -1,5 +1,6 @@
 //! The engine's side of the journal: which notes are taken, and which probes change nothing.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::Engine;
@@ -8,6 +9,7 @@ use super::ids::{EndpointId, ServiceId, TargetRef};
 use super::journal::{Note, Noted};
 use super::moment::Moment;
 use super::prober::{ProbeResult, Role};
+use super::service::Service;
 use super::types::{Endpoint, Health, Method, Outcome};
 
 /// The name of an endpoint by its use, which other settings may give another key.
@@ -129,14 +131,20 @@ impl Engine {
         }
     }
 
-    /// Whether a service that depends on an endpoint compares the answers of its targets now.
+    /// Whether a service that depends on an endpoint compares the answers of its targets now, or will once
+    /// one of them has flipped that answers wrongly.
     fn are_answers_compared(&self, id: EndpointId) -> bool {
         let is_request = self.prober.endpoint(id).is_some_and(|endpoint| {
             matches!(endpoint.method, Method::Request(_))
         });
-        is_request
-            && self.health.watchers(id).any(|key| {
-                self.services.get(key.service).is_some_and(|service| service.awaits_answers())
+        if !is_request {
+            return false;
+        }
+        let services: BTreeSet<ServiceId> = self.health.watchers(id).map(|it| it.service).collect();
+        let awaited = |id: &ServiceId| self.services.get(*id).is_some_and(Service::awaits_answers);
+        services.iter().any(awaited)
+            || self.health.wrong().any(|wrong| {
+                self.health.watchers(wrong).any(|key| services.contains(&key.service))
             })
     }
 }

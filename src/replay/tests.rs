@@ -1,3 +1,5 @@
 //! A history gives the recorded decisions again, one by one.
 
+mod month;
 mod oracle;
+mod past;

@@ -62,6 +62,9 @@ impl HealthTracker {
         }
         let conclusion = self.weigh(id, canaries, now);
         flips.extend(conclusion.flips);
+        if !flips.is_empty() {
+            self.track(id);
+        }
         Conclusion { flips, relapsed, ..conclusion }
     }
 

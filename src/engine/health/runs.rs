@@ -14,7 +14,12 @@ impl HealthTracker {
         !self.missing.is_empty()
     }
 
-    /// Records whether a subject misses replies.
+    /// Iterates over the subjects that have answered wrongly since they were up.
+    pub(in crate::engine) fn wrong(&self) -> impl Iterator<Item = EndpointId> + '_ {
+        self.wrong.iter().copied()
+    }
+
+    /// Records whether a subject misses replies, and whether it has answered wrongly.
     pub(super) fn track(&mut self, id: EndpointId) {
         let misses = self
             .get(id)
@@ -23,6 +28,12 @@ impl HealthTracker {
             self.missing.insert(id);
         } else if !self.missing.is_empty() {
             self.missing.remove(&id);
+        }
+        let answers = self.get(id).and_then(|it| it.answers.as_ref());
+        if answers.is_some_and(|its| its.run.is_some()) {
+            self.wrong.insert(id);
+        } else if !self.wrong.is_empty() {
+            self.wrong.remove(&id);
         }
     }
 
