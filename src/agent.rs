@@ -207,7 +207,12 @@ impl AgentStart {
         if let Some(status) = &mut status {
             let requests = reconcilers.counters().clone();
             let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
-            status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
+            status.follow(CounterSources {
+                requests,
+                votes,
+                notices: notices.counters().clone(),
+                history: None,
+            });
         }
         let drains = store.drains(&settings, &ids, clock.now());
         let mut engine = Engine::new(settings, drains, clock.now());
@@ -221,6 +226,9 @@ impl AgentStart {
         }
         let start = |config| HistoryKeeper::start(config, &mut engine, clock.now());
         let history = recorded.map(start).transpose().context("cannot start the history")?;
+        if let (Some(status), Some(history)) = (&mut status, &history) {
+            status.follow_history(history.state());
+        }
         let requests = Arc::clone(ids.requests());
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
         let heartbeat = HeartbeatObserver::start(&config, clock, &talk, notices.counters());

@@ -42,7 +42,9 @@ impl HistoryKeeper {
         now: Moment,
     ) -> std::io::Result<Self> {
         let writer = HistoryWriter::start(config)?;
-        let recorder = Recorder::start(engine, now, nanos(wall()));
+        let mut recorder = Recorder::start(engine, now, nanos(wall()));
+        // The first block shows at the start whether the file can be written.
+        writer.sync(recorder.mark(now, nanos(wall())));
         Ok(Self { recorder, writer, marked: now, begun: now })
     }
 

@@ -16,16 +16,15 @@ use super::ids::{EndpointId, TargetRef};
 use super::journal::NotedProbe;
 use super::moment::Moment;
 use super::prober::Role;
+use super::quorum::PeerVote;
 use super::schedule::Item;
 use super::service::Service;
 use super::settings::Settings;
 use super::types::{Health, Outcome};
 
 /// How recorded outcomes take the place of probes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Replay {
-    /// Whether things are looked at by time when the journal says so.
-    as_recorded: bool,
     /// Whether the agent could send to none of its targets.
     none: bool,
 }
@@ -82,16 +81,14 @@ impl Replay {
 }
 
 impl Engine {
-    /// Creates an agent that is given recorded outcomes. With `as_recorded`, it looks at things by time
-    /// when the journal says so.
+    /// Creates an agent that is given recorded outcomes.
     pub(crate) fn replaying(
         settings: Settings,
         drains: BTreeMap<TargetRef, Drain>,
         now: Moment,
-        as_recorded: bool,
     ) -> Self {
         let mut context = Context::new(settings, now);
-        context.replay = Some(Replay { as_recorded, none: false });
+        context.replay = Some(Replay::default());
         context.schedule.replay();
         Self::start(context, drains)
     }
@@ -134,14 +131,20 @@ impl Engine {
                 self.sweep();
             }
             ReplayStep::RunEnd(id, run) => self.end_run(id, &run),
-            ReplayStep::Earlier(at, event) => {
-                let now = std::mem::replace(&mut self.context.now, at);
-                self.dispatch(*event);
-                self.context.now = now;
-            }
+            ReplayStep::Earlier(at, event) => self.recall_vote(at, *event),
             ReplayStep::Looked => {}
             ReplayStep::Event(event) => self.dispatch(*event),
             ReplayStep::Tick => self.look_at_due(),
+        }
+    }
+
+    /// Records a vote that came earlier, and that no decision was made about.
+    fn recall_vote(&mut self, at: Moment, event: Event) {
+        if let Event::Vote { peer, service, target: address, vote, age } = event {
+            let target = TargetRef { service, address };
+            if self.services.get(service).is_some_and(|it| it.id(address).is_some()) {
+                self.peers.vote(at, PeerVote { peer, target, vote, age });
+            }
         }
     }
 
@@ -215,10 +218,5 @@ impl Engine {
     /// Whether a target that is not down misses replies now.
     pub(crate) fn has_missing(&self) -> bool {
         self.health.has_missing()
-    }
-
-    /// Whether it follows the journal in all things.
-    pub(crate) fn is_as_recorded(&self) -> bool {
-        self.context.replay.is_some_and(|replay| replay.as_recorded)
     }
 }

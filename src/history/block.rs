@@ -3,7 +3,7 @@
 use super::crc::crc32c;
 
 /// The beginning of each file: its kind and the version of its form.
-pub(super) const HEAD: &[u8] = b"goavail history 1\n";
+pub(crate) const HEAD: &[u8] = b"goavail history 1\n";
 
 /// The beginning of each block. Text has none of it, and a reader that has lost its place looks for it.
 pub(super) const MARKER: [u8; 8] = [0xf1, b'g', b'o', b'a', b'v', 0x0d, 0x0a, 0x1a];
@@ -101,4 +101,10 @@ impl<'a> Iterator for Blocks<'a> {
         }
         None
     }
+}
+
+/// Returns the entries of each block of a file.
+#[cfg(test)]
+pub(crate) fn entries_of(file: &[u8]) -> Vec<Vec<u8>> {
+    Blocks::new(file).map(|found| found.entries.to_vec()).collect()
 }

@@ -10,7 +10,7 @@ use super::bytes::{Coded, Source, coded_enum, coded_struct};
 use crate::engine::Moment;
 use crate::engine::event::{DnsReport, Drain, Event, Fact};
 use crate::engine::ids::{EndpointId, TargetRef, ZoneId};
-use crate::engine::journal::{Note, Noted, NotedProbe};
+use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::journaling::{EndpointUse, SubjectState};
 use crate::engine::plan::Observed;
 use crate::engine::prober::OtherAnswer;
@@ -173,11 +173,6 @@ impl EntryWriter {
         }
         self.at = self.at.max(at);
         self.body(kind, entry);
-    }
-
-    /// Writes a note of the journal.
-    pub(crate) fn note(&mut self, note: Note) {
-        self.write(note.at, note.joined, &Entry::Note(note.what));
     }
 
     /// Returns the kind of an entry; a listing may be equal to the last one.
@@ -412,13 +407,6 @@ impl EntryReader {
             }
             _ => return None,
         })
-    }
-}
-
-impl Begin {
-    /// Returns the state of an endpoint of targets at this moment, if it is not in a run of replies.
-    pub(crate) fn subject(&self, endpoint: EndpointId) -> Option<&SubjectState> {
-        self.subjects.iter().find(|(id, _)| *id == endpoint).map(|(_, state)| state)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::block::Blocks;
 use super::bytes::Source;
-use super::entry::{Dated, Entry, EntryReader};
+use super::entry::{Dated, EntryReader};
 
 /// A history in memory: its files, the oldest first.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(crate) struct Files {
 pub(crate) enum Item {
     /// An entry.
     Entry(Box<Dated>),
-    /// Something is missing: the entries up to the next [`Entry::Begin`] cannot be used.
+    /// Something is missing: the entries up to the next beginning cannot be used.
     Gap,
 }
 
@@ -126,12 +126,5 @@ impl Iterator for Reader<'_> {
             self.next = None;
             self.lose();
         }
-    }
-}
-
-impl Dated {
-    /// Whether it begins what can be read.
-    pub(crate) fn begins(&self) -> bool {
-        matches!(self.entry, Entry::Begin(_))
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Recorder {
     /// The last listing of each zone.
     listings: BTreeMap<ZoneId, Observed>,
     notes: Vec<Note>,
+    /// The vote that is the current event.
+    voting: Option<(SocketAddr, TargetRef)>,
     /// Whether an entry of the current event was written.
     has_begun: bool,
     sequence: u32,
@@ -101,6 +103,7 @@ impl Recorder {
             votes: BTreeMap::new(),
             listings: BTreeMap::new(),
             notes: Vec::new(),
+            voting: None,
             has_begun: false,
             sequence: 0,
             was_mark: false,
@@ -149,6 +152,7 @@ impl Recorder {
         for note in notes.drain(..) {
             if !note.joined {
                 self.has_begun = false;
+                self.voting = None;
             }
             if matches!(&note.what, Noted::Event(event) if matches!(**event, Event::Reloaded(_))) {
                 reloaded = Some(note.at);
@@ -180,6 +184,7 @@ impl Recorder {
                     let voter = (*peer, target);
                     if let Noted::Event(event) = note.what {
                         self.votes.insert(voter, (at, event));
+                        self.voting = Some(voter);
                     }
                     return;
                 }
@@ -212,8 +217,13 @@ impl Recorder {
 
     /// Writes the votes since they were written last. Nothing rested on them until now.
     fn write_votes(&mut self, now: Moment) {
-        for (_, (at, event)) in std::mem::take(&mut self.votes) {
-            self.emit(now, &Entry::Vote(now.since(at), event));
+        for (voter, (at, event)) in std::mem::take(&mut self.votes) {
+            let is_current = self.voting == Some(voter);
+            self.emit(now, &if is_current {
+                Entry::Note(Noted::Event(event))
+            } else {
+                Entry::Vote(now.since(at), event)
+            });
         }
     }
 

@@ -22,7 +22,7 @@ const LAST_BLOCK: Duration = Duration::from_secs(2);
 pub(crate) struct WriterState {
     /// The number of bytes in the newer file.
     bytes: AtomicU64,
-    /// The number of bytes written since the start.
+    /// The number of blocks written since the start.
     written: AtomicU64,
     /// The number of blocks that were lost.
     lost: AtomicU64,
@@ -37,7 +37,7 @@ impl WriterState {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of bytes written since the start.
+    /// Returns the number of blocks written since the start.
     pub(crate) fn written(&self) -> u64 {
         self.written.load(Ordering::Relaxed)
     }
@@ -204,8 +204,7 @@ impl WriterTask {
         file.append(block)?;
         let bytes = file.len();
         self.state.bytes.store(bytes, Ordering::Relaxed);
-        let size = u64::try_from(block.entries.len()).unwrap_or_default();
-        self.state.written.fetch_add(size, Ordering::Relaxed);
+        self.state.written.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

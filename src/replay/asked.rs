@@ -19,7 +19,7 @@ use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::replaying::{ReplayStep, RunEnd};
 use crate::engine::plan::Observed;
 use crate::engine::settings::{ServiceSettings, Settings};
-use crate::engine::types::{Health, Outcome};
+use crate::engine::types::Health;
 use crate::engine::{Engine, Moment};
 use crate::history::entry::{Begin, Dated, Entry, OpenRun};
 use crate::history::reader::Item;
@@ -217,7 +217,7 @@ impl<'a> AsAsked<'a> {
     /// Begins with the start of a process, or in the middle of one.
     fn begin(&mut self, begin: &Begin, at: Moment) {
         let settings = self.changes.applied(&begin.settings);
-        let mut engine = Engine::replaying(settings, begin.drains.clone(), at, false);
+        let mut engine = Engine::replaying(settings, begin.drains.clone(), at);
         self.ids = Ids::of(&begin.uses, &engine);
         if !begin.is_start {
             resume(&mut engine, begin, &self.ids, at);

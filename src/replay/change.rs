@@ -106,9 +106,4 @@ impl Changes {
         }
         settings
     }
-
-    /// Whether nothing is changed.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }

@@ -146,7 +146,7 @@ impl AsRecorded {
     /// Begins with the start of a process, or in the middle of one.
     fn begin(&mut self, begin: &Begin) {
         let at = self.at;
-        let mut engine = Engine::replaying(begin.settings.clone(), begin.drains.clone(), at, true);
+        let mut engine = Engine::replaying(begin.settings.clone(), begin.drains.clone(), at);
         self.ids = Ids::of(&begin.uses, &engine);
         self.is_whole = begin.is_start;
         if !begin.is_start {

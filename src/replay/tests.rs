@@ -1,5 +1,6 @@
 //! A history gives the recorded decisions again, one by one.
 
+mod damage;
 mod month;
 mod oracle;
 mod past;

@@ -63,7 +63,7 @@ pub(crate) fn play_cluster(seed: u64, with_services: bool) {
 
 /// Plays random steps of one agent with several services, checks and zones.
 pub(crate) fn play_site(seed: u64) {
-    services::random::run(seed, 120);
+    services::random::stir(seed, 120);
 }
 
 /// The scenes with guards of their own.

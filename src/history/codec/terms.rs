@@ -11,7 +11,7 @@ use crate::engine::types::{
     Endpoint, Health, IsolationCause, Method, Outcome, Pace, PeerKind, PeerState, Thresholds,
     Verdict, Vote, WithdrawalCause,
 };
-use crate::history::bytes::{Coded, coded_enum, coded_key, coded_number, coded_struct};
+use crate::history::bytes::{coded_enum, coded_key, coded_number, coded_struct};
 
 coded_key!(EndpointId, RequestId, RoomId, ServiceId, ZoneId);
 coded_number!(OrderNumber, Ticket);
