@@ -6,11 +6,14 @@
 //!   `provider` does what is ordered
 //! - `observed`: what was observed, and so can be answered
 //! - `summary`: the withdrawals of a replay in numbers; `run`: both replays, one beside the other
+//! - `drawing`: targets over time, with the `lost` probes
 //! - `facts`: facts without the parts that a history rounds
 
 pub(crate) mod asked;
 pub(crate) mod change;
+pub(crate) mod drawing;
 pub(crate) mod facts;
+pub(crate) mod lost;
 pub(crate) mod observed;
 mod probes;
 mod provider;

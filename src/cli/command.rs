@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -187,6 +188,9 @@ pub(crate) struct ReplayOptions {
     /// Set the values in this service only
     #[arg(long, value_name = "NAME")]
     pub service: Option<String>,
+    /// Draw the targets over time into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,

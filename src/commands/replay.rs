@@ -1,6 +1,7 @@
 //! `goavail replay` and `goavail tune`: what other settings would have done.
 
 mod overrides;
+mod picture;
 mod progress;
 mod text;
 mod tune;
@@ -112,13 +113,18 @@ pub(crate) fn replay(
         return Err(ReplayRefusal::Refused(objections.join("\n")));
     }
     let was = past.as_it_was();
-    let summary = if asked.set.is_empty() {
+    let tally = if asked.set.is_empty() {
         None
     } else {
         let progress = Progress::new("as asked", past.items);
-        let tally = as_asked(&past.files, &changes, past.since, |read| progress.at(read));
-        Some(was.summary_of(&tally))
+        Some(as_asked(&past.files, &changes, past.since, |read| progress.at(read)))
     };
+    let summary = tally.as_ref().map(|tally| was.summary_of(tally));
+    if let Some(file) = &asked.svg {
+        let drawn = picture::draw(&past, &was, tally.as_ref());
+        std::fs::write(file, drawn)
+            .map_err(|error| ReplayRefusal::Failed(format!("{}: {error}", file.display())))?;
+    }
     let shown = text::Shown { past: &past, was: &was, asked: summary.as_ref() };
     let text = if asked.json { shown.json() } else { shown.table() };
     Ok(CommandReport::fine(text))

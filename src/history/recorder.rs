@@ -45,6 +45,8 @@ pub(crate) struct Recorder {
     notes: Vec<Note>,
     /// The vote that is the current event.
     voting: Option<(SocketAddr, TargetRef)>,
+    /// The vote that it replaces.
+    replaced: Option<(Moment, Box<Event>)>,
     /// Whether an entry of the current event was written.
     has_begun: bool,
     sequence: u32,
@@ -104,6 +106,7 @@ impl Recorder {
             listings: BTreeMap::new(),
             notes: Vec::new(),
             voting: None,
+            replaced: None,
             has_begun: false,
             sequence: 0,
             was_mark: false,
@@ -183,7 +186,7 @@ impl Recorder {
                     let target = TargetRef { service: *service, address: *target };
                     let voter = (*peer, target);
                     if let Noted::Event(event) = note.what {
-                        self.votes.insert(voter, (at, event));
+                        self.replaced = self.votes.insert(voter, (at, event));
                         self.voting = Some(voter);
                     }
                     return;
@@ -217,6 +220,10 @@ impl Recorder {
 
     /// Writes the votes since they were written last. Nothing rested on them until now.
     fn write_votes(&mut self, now: Moment) {
+        // Whether the current vote is news depends on the one before it.
+        if let Some((at, event)) = self.replaced.take().filter(|_| self.voting.is_some()) {
+            self.emit(now, &Entry::Vote(now.since(at), event));
+        }
         for (voter, (at, event)) in std::mem::take(&mut self.votes) {
             let is_current = self.voting == Some(voter);
             self.emit(now, &if is_current {

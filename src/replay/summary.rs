@@ -32,6 +32,7 @@ struct Followed {
     /// Whether the verdict of this time was counted.
     noticed: bool,
     deaths: Vec<Span>,
+    downs: Vec<Span>,
     out: Vec<Span>,
 }
 
@@ -79,6 +80,7 @@ impl Tally {
                     (its.withdrawn, its.noticed) = (its.is_out, false);
                 } else if let Some((from, flipped)) = its.down.take() {
                     its.last_down = Some((flipped, at));
+                    its.downs.push(Span { from: flipped, to: Some(at) });
                     if at.saturating_sub(from) >= SOON {
                         its.deaths.push(Span { from, to: Some(at) });
                     }
@@ -144,6 +146,14 @@ impl Tally {
             });
         self.withdrawals += u64::from(counts);
         self.false_alarms += u64::from(counts && late);
+    }
+
+    /// Returns the times in which a target was down, and those in which it was out of DNS.
+    pub(crate) fn spans(&self, target: TargetRef) -> (Vec<Span>, Vec<Span>) {
+        let Some(its) = self.targets.get(&target) else { return (Vec::new(), Vec::new()) };
+        let mut downs = its.downs.clone();
+        downs.extend(its.down.map(|(_, from)| Span { from, to: None }));
+        (downs, its.out.clone())
     }
 
     /// Returns the times in which each target was dead for a minute or longer.
