@@ -6,7 +6,7 @@ use super::crc::crc32c;
 pub(crate) const HEAD: &[u8] = b"goavail history 1\n";
 
 /// The beginning of each block. Text has none of it, and a reader that has lost its place looks for it.
-pub(super) const MARKER: [u8; 8] = [0xf1, b'g', b'o', b'a', b'v', 0x0d, 0x0a, 0x1a];
+pub(crate) const MARKER: [u8; 8] = [0xf1, b'g', b'o', b'a', b'v', 0x0d, 0x0a, 0x1a];
 
 /// The number of bytes before the entries of a block.
 pub(super) const HEADER: usize = MARKER.len() + 4 + 4 + 1 + 4 + 4;

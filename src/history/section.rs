@@ -22,7 +22,7 @@ pub(crate) struct HistorySection {
 
 /// Where the history is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HistoryConfig {
+pub struct HistoryConfig {
     /// The newer file. The older one has `.1` at its end.
     pub file: PathBuf,
     /// The most bytes of both.

@@ -5,3 +5,4 @@ mod figures;
 mod month;
 mod oracle;
 mod past;
+mod reports;

@@ -85,7 +85,9 @@ impl Shown<'_> {
     /// Adds the check that the replay with the settings in force gives the recorded decisions.
     fn check(&self, out: &mut String) {
         let its = &self.was.comparison;
-        if its.differences == 0 {
+        if its.compared == 0 {
+            out.push_str("not checked: no decision is recorded in this time\n");
+        } else if its.differences == 0 {
             let _ = writeln!(
                 out,
                 "checked: with the settings in force, the replay gives all {} recorded decisions again, \

@@ -58,8 +58,8 @@ pub(super) struct Past {
     coming: BTreeMap<u64, Coming>,
     count: u64,
     provider: SwiftProvider,
-    /// Whether a recorder is kept; otherwise only the engine runs.
-    pub(super) recorded: bool,
+    /// Whether the wall clock is set back by an hour every minute.
+    pub(super) is_wall_clock_wrong: bool,
 }
 
 impl Past {
@@ -85,7 +85,7 @@ impl Past {
             coming: BTreeMap::new(),
             count: 0,
             provider,
-            recorded: true,
+            is_wall_clock_wrong: false,
         };
         past.add(Duration::ZERO, Coming::List(ZoneId::DEFAULT));
         past
@@ -145,11 +145,13 @@ impl Past {
     }
 
     fn mark(&mut self) {
-        if !self.recorded || self.now - self.marked < Duration::from_mins(1) {
+        if self.now - self.marked < Duration::from_mins(1) {
             return;
         }
         self.marked = self.now;
-        let (now, wall) = (Moment::after_start(self.now), u64::try_from(self.now.as_nanos()).unwrap());
+        let now = Moment::after_start(self.now);
+        let wall = if self.is_wall_clock_wrong { Duration::ZERO } else { self.now };
+        let wall = u64::try_from(wall.as_nanos()).unwrap();
         if self.now - self.begun >= Duration::from_hours(1) {
             self.begun = self.now;
             for block in self.recorder.begin_anew(&self.engine, now, wall) {
@@ -167,10 +169,8 @@ impl Past {
         answers: &mut impl FnMut(IpAddr, Duration) -> Option<Duration>,
     ) {
         let actions = self.engine.handle(Moment::after_start(self.now), event);
-        if self.recorded {
-            if let Some(block) = self.recorder.record(&mut self.engine) {
-                self.keep(&block);
-            }
+        if let Some(block) = self.recorder.record(&mut self.engine) {
+            self.keep(&block);
         }
         for action in actions {
             match action {
