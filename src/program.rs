@@ -8,9 +8,7 @@ use std::time::SystemTime;
 
 use crate::agent::{self, Ended};
 use crate::cli::{self, Command, DrainOptions, Invocation, ReturnOptions, Stop, UndrainOptions};
-use crate::commands::{
-    self, CommandError, CommandReport, Configurations, Ending, ReplayRefusal,
-};
+use crate::commands::{self, CommandError, CommandReport, Configurations, Ending, ReplayRefusal};
 use crate::config::ConfigErrors;
 use crate::settings::{self, Config};
 use crate::status::{CommandTarget, DrainRequest, StatusConfig, UndrainRequest};

@@ -17,8 +17,8 @@ pub(crate) mod lost;
 pub(crate) mod observed;
 mod probes;
 mod provider;
+pub(crate) mod recorded;
 pub(crate) mod run;
 pub(crate) mod summary;
-pub(crate) mod recorded;
 #[cfg(test)]
 mod tests;

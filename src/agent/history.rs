@@ -12,16 +12,12 @@ use crate::history::writer::{HistoryWriter, WriterState};
 /// Time between two marks, with which everything before them is on the disk.
 const MARK_EVERY: Duration = Duration::from_mins(1);
 
-/// Time between two blocks that need none before them: damage costs at most so much.
-const BEGIN_EVERY: Duration = Duration::from_hours(1);
-
 /// Keeps the history of the agent.
 #[derive(Debug)]
 pub(super) struct HistoryKeeper {
     recorder: Recorder,
     writer: HistoryWriter,
     marked: Moment,
-    begun: Moment,
 }
 
 /// Returns the nanoseconds of Unix time.
@@ -45,7 +41,7 @@ impl HistoryKeeper {
         let mut recorder = Recorder::start(engine, now, nanos(wall()));
         // The first block shows at the start whether the file can be written.
         writer.sync(recorder.mark(now, nanos(wall())));
-        Ok(Self { recorder, writer, marked: now, begun: now })
+        Ok(Self { recorder, writer, marked: now })
     }
 
     /// Returns the state of the writer.
@@ -60,15 +56,14 @@ impl HistoryKeeper {
         }
     }
 
-    /// Marks the end of a minute, and begins anew once an hour, after a loss and with a new file.
+    /// Marks the end of a minute, and begins anew now and then, after a loss and with a new file.
     pub(super) fn iteration(&mut self, engine: &Engine, now: Moment) {
         if now.since(self.marked) < MARK_EVERY {
             return;
         }
         self.marked = now;
         let is_full = self.writer.is_full();
-        if is_full || now.since(self.begun) >= BEGIN_EVERY || self.writer.take_gap() {
-            self.begun = now;
+        if is_full || self.recorder.is_begin_due(now) || self.writer.take_gap() {
             let [before, begin] = self.recorder.begin_anew(engine, now, nanos(wall()));
             self.writer.write(before);
             if is_full {

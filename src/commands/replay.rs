@@ -162,13 +162,14 @@ fn changes(before: &Config, after: &Config, only: Option<&str>) -> Changes {
                 change.checks.insert(was.name.clone(), its);
             }
         }
-        let [returned, returns] = [was, is]
-            .map(|its| ReturnSettings { delay: its.returns.delay, max: its.returns.max });
+        let [returned, returns] =
+            [was, is].map(|its| ReturnSettings { delay: its.returns.delay, max: its.returns.max });
         change.returns = (returned != returns).then_some(returns);
         change.floor = (was.min_in_service != is.min_in_service).then_some(is.min_in_service);
         change.max_out = (was.most_out() != is.most_out()).then(|| is.most_out());
         change.below = (was.standby.below != is.standby.below).then_some(is.standby.below);
-        change.require = std::num::NonZeroUsize::new(is.require).filter(|_| was.require != is.require);
+        change.require =
+            std::num::NonZeroUsize::new(is.require).filter(|_| was.require != is.require);
         if change != ServiceChange::default() {
             changes.services.insert(was.name.clone(), change);
         }

@@ -134,21 +134,22 @@ impl Engine {
     /// Whether a service that depends on an endpoint compares the answers of its targets now, or will once
     /// one of them has flipped that answers wrongly.
     fn are_answers_compared(&self, id: EndpointId) -> bool {
-        let is_request = self.prober.endpoint(id).is_some_and(|endpoint| {
-            matches!(endpoint.method, Method::Request(_))
-        });
+        let is_request = self
+            .prober
+            .endpoint(id)
+            .is_some_and(|endpoint| matches!(endpoint.method, Method::Request(_)));
         if !is_request {
             return false;
         }
         let services: BTreeSet<ServiceId> = self.health.watchers(id).map(|it| it.service).collect();
         let awaited = |id: &ServiceId| self.services.get(*id).is_some_and(Service::awaits_answers);
         services.iter().any(awaited)
-            || self.health.wrong().any(|wrong| {
-                self.health.watchers(wrong).any(|key| services.contains(&key.service))
-            })
+            || self
+                .health
+                .wrong()
+                .any(|wrong| self.health.watchers(wrong).any(|key| services.contains(&key.service)))
     }
 }
-
 
 /// The state of an endpoint of targets where a history begins without the start of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]

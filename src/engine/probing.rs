@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use super::action::Action;
-use super::fact::Fact;
 use super::canaries::IsolationChange;
+use super::fact::Fact;
 use super::health::{Conclusion, Observation};
 use super::ids::{EndpointId, ProbeId, ServiceId, TargetKey};
 use super::journal::{Noted, NotedProbe};
@@ -68,7 +68,9 @@ impl Engine {
                 false
             }
         };
-        if was_calm && !changed && self.is_calm(&result)
+        if was_calm
+            && !changed
+            && self.is_calm(&result)
             && let (Some(place), Some(journal)) = (place, &mut self.context.journal)
         {
             journal.set_quiet(place);

@@ -161,7 +161,9 @@ impl Engine {
                 Item::Verdict(_) | Item::Held(_) | Item::Resync(_) => {
                     return self.look_by_time(item);
                 }
-                Item::Rehearsal(service) => return self.look_at(service, Service::begin_rehearsals),
+                Item::Rehearsal(service) => {
+                    return self.look_at(service, Service::begin_rehearsals);
+                }
                 _ => {}
             }
         }

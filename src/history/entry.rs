@@ -95,11 +95,27 @@ pub(crate) struct OpenRun {
 }
 
 coded_struct!(Begin {
-    process, wall, is_start, settings, drains, uses, subjects, runs, listings, out,
+    process,
+    wall,
+    is_start,
+    settings,
+    drains,
+    uses,
+    subjects,
+    runs,
+    listings,
+    out,
 });
 coded_struct!(OpenRun { endpoint, outcome, class });
 coded_struct!(SubjectState {
-    health, losses, replies, run_began, evidence_after, last_reply, judged, proof,
+    health,
+    losses,
+    replies,
+    run_began,
+    evidence_after,
+    last_reply,
+    judged,
+    proof,
 });
 coded_enum!(OtherAnswer { 0 Wrong(kind), 1 Asked });
 

@@ -22,6 +22,15 @@ use crate::engine::{Engine, Moment};
 /// The size from which the entries are handed on as a block.
 const FULL: usize = 64 * 1024;
 
+/// Time between two blocks that need none before them, if much was written since.
+const BEGIN_SOON: Duration = Duration::from_hours(1);
+
+/// The same if little was.
+const BEGIN_LATE: Duration = Duration::from_hours(6);
+
+/// The number of bytes that are much.
+const MUCH: usize = 16 * 1024;
+
 /// The number of slow replies close to each other from which a run has a longer round trip.
 const MOST_OUTLIERS: u8 = 3;
 
@@ -54,6 +63,9 @@ pub(crate) struct Recorder {
     was_mark: bool,
     /// Whether the current block needs none before it.
     begins: bool,
+    /// The time of the last block that needs none before it, and the bytes written since.
+    begun: Moment,
+    written: usize,
 }
 
 /// A run of probes of one endpoint that changed nothing.
@@ -111,6 +123,8 @@ impl Recorder {
             sequence: 0,
             was_mark: false,
             begins: false,
+            begun: now,
+            written: 0,
         };
         recorder.begin(engine, now, wall, true);
         recorder
@@ -120,6 +134,7 @@ impl Recorder {
     fn begin(&mut self, engine: &Engine, now: Moment, wall: u64, is_start: bool) {
         self.writer.reset();
         self.begins = true;
+        (self.begun, self.written) = (now, 0);
         let (mut subjects, mut runs) = (Vec::new(), Vec::new());
         let uses = engine.endpoint_uses();
         for endpoint in uses.iter().map(|(id, _)| *id).collect::<BTreeSet<_>>() {
@@ -226,11 +241,14 @@ impl Recorder {
         }
         for (voter, (at, event)) in std::mem::take(&mut self.votes) {
             let is_current = self.voting == Some(voter);
-            self.emit(now, &if is_current {
-                Entry::Note(Noted::Event(event))
-            } else {
-                Entry::Vote(now.since(at), event)
-            });
+            self.emit(
+                now,
+                &if is_current {
+                    Entry::Note(Noted::Event(event))
+                } else {
+                    Entry::Vote(now.since(at), event)
+                },
+            );
         }
     }
 
@@ -257,7 +275,10 @@ impl Recorder {
             let is_exception = run.class == before;
             self.end_run(at, probe.endpoint);
             if is_exception {
-                self.emit(at, &Entry::Note(Noted::Probe(NotedProbe { quiet: false, ..probe.clone() })));
+                self.emit(
+                    at,
+                    &Entry::Note(Noted::Probe(NotedProbe { quiet: false, ..probe.clone() })),
+                );
                 return;
             }
         } else {
@@ -291,6 +312,12 @@ impl Recorder {
         }
     }
 
+    /// Whether a block that needs none before it is due: damage costs the entries up to the next one.
+    pub(crate) fn is_begin_due(&self, now: Moment) -> bool {
+        let passed = now.since(self.begun);
+        passed >= BEGIN_LATE || passed >= BEGIN_SOON && self.written >= MUCH
+    }
+
     /// Returns the entries since the last block with a mark up to which all runs go on.
     pub(crate) fn mark(&mut self, now: Moment, wall: u64) -> Block {
         let is_alone = self.writer.len() == 0;
@@ -312,7 +339,9 @@ impl Recorder {
         }
         self.was_mark = is_mark;
         let begins = std::mem::take(&mut self.begins);
-        Block { sequence: self.sequence, begins, replaces, entries: self.writer.take() }
+        let entries = self.writer.take();
+        self.written += if is_mark { 0 } else { entries.len() };
+        Block { sequence: self.sequence, begins, replaces, entries }
     }
 }
 

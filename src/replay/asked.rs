@@ -16,8 +16,8 @@ use super::recorded::{Ids, resume};
 use crate::engine::event::{Action, DnsReport, Event, Order};
 use crate::engine::ids::{EndpointId, ZoneId};
 use crate::engine::journal::{Noted, NotedProbe};
-use crate::engine::replaying::{ReplayStep, RunEnd};
 use crate::engine::plan::Observed;
+use crate::engine::replaying::{ReplayStep, RunEnd};
 use crate::engine::settings::{ServiceSettings, Settings};
 use crate::engine::types::Health;
 use crate::engine::{Engine, Moment};
@@ -336,7 +336,8 @@ impl<'a> AsAsked<'a> {
         if run.is_asleep {
             engine.end_run(id, end);
         } else if end.judged > run.last {
-            let probe = NotedProbe { sent: end.sent, ..self.probes.of_run(id, end.outcome, end.judged) };
+            let probe =
+                NotedProbe { sent: end.sent, ..self.probes.of_run(id, end.outcome, end.judged) };
             let step = ReplayStep::ProbeInOrder(probe, vec![end.outcome]);
             self.replay(end.judged, step);
         }

@@ -82,7 +82,11 @@ impl Axis {
         if at < self.from || at > self.to {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 800")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 800"
+        )]
         let column = self.place(at) as usize;
         Some(column.min(COLUMNS - 1))
     }
@@ -141,7 +145,8 @@ fn strip(out: &mut String, y: usize, axis: Axis, line: &DrawnLine) {
         y + 12,
         escaped(line.label)
     );
-    for (class, spans, top, height) in [("down", &line.down, y, 10), ("out", &line.out, y + 11, 5)] {
+    for (class, spans, top, height) in [("down", &line.down, y, 10), ("out", &line.out, y + 11, 5)]
+    {
         for span in spans {
             let to = span.to.unwrap_or(axis.to);
             if to < axis.from || span.from > axis.to {

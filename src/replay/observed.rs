@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::change::{CheckChange, Changes};
+use super::change::{Changes, CheckChange};
 use super::probes::heard_for;
 use crate::engine::event::Event;
 use crate::engine::ids::EndpointId;

@@ -56,19 +56,17 @@ impl Probes {
         let settings = engine.settings();
         for (id, its) in engine.endpoint_uses() {
             let (is, was, is_canary) = match its {
-                EndpointUse::Canary(_) => {
-                    (settings.canary_check, recorded.canary_check, true)
-                }
+                EndpointUse::Canary(_) => (settings.canary_check, recorded.canary_check, true),
                 EndpointUse::Target { service, check, .. } => {
-                    let [is, was] = [settings, recorded].map(|settings| {
-                        Some(settings.service(service)?.checks.get(check)?.check)
-                    });
+                    let [is, was] = [settings, recorded]
+                        .map(|settings| Some(settings.service(service)?.checks.get(check)?.check));
                     let (Some(is), Some(was)) = (is, was) else { continue };
                     (is, was, false)
                 }
             };
             let known = before.remove(&id);
-            let endpoint = Endpoint { is_canary, was, is, ..known.unwrap_or_else(|| Endpoint::new(is)) };
+            let endpoint =
+                Endpoint { is_canary, was, is, ..known.unwrap_or_else(|| Endpoint::new(is)) };
             let longest = is.pace.interval.max(was.pace.interval)
                 + is.pace.timeout.max(was.pace.timeout)
                 + LATE;
@@ -121,11 +119,7 @@ impl Probes {
     }
 
     /// Returns when a probe would have been judged, and as what. `None` if it would not have been sent.
-    pub(super) fn judge(
-        &mut self,
-        at: Moment,
-        mut probe: NotedProbe,
-    ) -> Option<(Moment, Pending)> {
+    pub(super) fn judge(&mut self, at: Moment, mut probe: NotedProbe) -> Option<(Moment, Pending)> {
         let its = self.endpoints.get_mut(&probe.endpoint)?;
         let (was, is) = (its.was.pace.timeout, its.is.pace.timeout);
         let mut when = at;
@@ -141,7 +135,10 @@ impl Probes {
             _ => {}
         }
         match probe.outcome {
-            Outcome::Reply => its.answered(),
+            Outcome::Reply => {
+                its.assume_until(probe.sent);
+                its.answered();
+            }
             Outcome::Loss if !probe.quick => {
                 if !its.keeps(probe.sent) {
                     return None;
@@ -241,13 +238,19 @@ impl Endpoint {
         true
     }
 
-    /// Records a lost probe, and assumes others between it and the one before, if more are needed to
-    /// flip the target than were.
+    /// Records a lost probe.
     fn is_lost(&mut self, sent: Moment) {
-        let before = self.lost.replace(sent);
+        self.assume_until(sent);
+        self.lost = Some(sent);
+    }
+
+    /// Assumes lost probes at the retry pace between the last lost one and another, if more are needed to
+    /// flip the target than were: at a target that was down already none were sent.
+    fn assume_until(&mut self, sent: Moment) {
         let (was, is) = (self.was.thresholds.failure, self.is.thresholds.failure);
         let retry = self.is.pace.retry_interval;
-        let Some(before) = before.filter(|_| is > was && !self.is_canary && !retry.is_zero()) else {
+        let Some(before) = self.lost.filter(|_| is > was && !self.is_canary && !retry.is_zero())
+        else {
             return;
         };
         let mut next = before + retry;

@@ -58,7 +58,8 @@ impl Wall {
 
 /// Replays a history as it was. `heard` is told each decision, and how many items were read.
 pub(crate) fn as_it_was(files: &Files, since: Duration, mut heard: impl FnMut(u64)) -> Was {
-    let (mut replay, mut tally, mut wall) = (AsRecorded::default(), Tally::since(since), Wall::default());
+    let (mut replay, mut tally, mut wall) =
+        (AsRecorded::default(), Tally::since(since), Wall::default());
     let mut reader = files.read();
     for (number, item) in (0..).zip(reader.by_ref()) {
         let after = wall.after(&item);
@@ -83,7 +84,8 @@ pub(crate) fn as_asked(
     since: Duration,
     mut heard: impl FnMut(u64),
 ) -> Tally {
-    let (mut replay, mut tally, mut wall) = (AsAsked::new(changes), Tally::since(since), Wall::default());
+    let (mut replay, mut tally, mut wall) =
+        (AsAsked::new(changes), Tally::since(since), Wall::default());
     for (number, item) in (0..).zip(files.read()) {
         let after = wall.after(&item);
         for (at, action) in replay.take(item) {

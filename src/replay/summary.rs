@@ -172,7 +172,11 @@ impl Tally {
     }
 
     /// Returns the numbers. `deaths` are the times in which the targets were dead, as recorded.
-    pub(crate) fn summary(&self, deaths: &BTreeMap<TargetRef, Vec<Span>>, end: Duration) -> Summary {
+    pub(crate) fn summary(
+        &self,
+        deaths: &BTreeMap<TargetRef, Vec<Span>>,
+        end: Duration,
+    ) -> Summary {
         let mut notices = self.notices.clone();
         notices.sort_unstable();
         let mut dead_in_dns = Duration::ZERO;

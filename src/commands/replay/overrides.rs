@@ -68,12 +68,36 @@ mod tests {
     fn a_value_takes_the_place_of_that_of_the_file_or_is_added_where_it_belongs() {
         let file = "failure_threshold = 3\n\n[service.web]\nttl = 1\n\n[Members]\npeers = []\n";
         let rows = [
-            ("failure_threshold=5", None, "failure_threshold = 5\n\n[service.web]\nttl = 1\n\n[Members]\npeers = []\n"),
-            ("Failure_Threshold = 5", None, "failure_threshold = 5\n\n[service.web]\nttl = 1\n\n[Members]\npeers = []\n"),
-            ("timeout=250ms", None, "timeout = \"250ms\"\nfailure_threshold = 3\n\n[service.web]\nttl = 1\n\n[Members]\npeers = []\n"),
-            ("ttl=2", Some("web"), "failure_threshold = 3\n\n[service.web]\nttl = 2\n\n[Members]\npeers = []\n"),
-            ("timeout=1", Some("web"), "failure_threshold = 3\n\n[service.web]\ntimeout = 1\nttl = 1\n\n[Members]\npeers = []\n"),
-            ("members.min_peers_agree=1", None, "failure_threshold = 3\n\n[service.web]\nttl = 1\n\n[Members]\nmin_peers_agree = 1\npeers = []\n"),
+            (
+                "failure_threshold=5",
+                None,
+                "failure_threshold = 5\n\n[service.web]\nttl = 1\n\n[Members]\npeers = []\n",
+            ),
+            (
+                "Failure_Threshold = 5",
+                None,
+                "failure_threshold = 5\n\n[service.web]\nttl = 1\n\n[Members]\npeers = []\n",
+            ),
+            (
+                "timeout=250ms",
+                None,
+                "timeout = \"250ms\"\nfailure_threshold = 3\n\n[service.web]\nttl = 1\n\n[Members]\npeers = []\n",
+            ),
+            (
+                "ttl=2",
+                Some("web"),
+                "failure_threshold = 3\n\n[service.web]\nttl = 2\n\n[Members]\npeers = []\n",
+            ),
+            (
+                "timeout=1",
+                Some("web"),
+                "failure_threshold = 3\n\n[service.web]\ntimeout = 1\nttl = 1\n\n[Members]\npeers = []\n",
+            ),
+            (
+                "members.min_peers_agree=1",
+                None,
+                "failure_threshold = 3\n\n[service.web]\nttl = 1\n\n[Members]\nmin_peers_agree = 1\npeers = []\n",
+            ),
         ];
         for (set, service, want) in rows {
             assert_eq!(apply(file, &[set.to_owned()], service).as_deref(), Ok(want), "{set}");

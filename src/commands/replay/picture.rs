@@ -26,7 +26,8 @@ pub(super) fn draw(past: &Past, was: &Was, asked: Option<&Tally>) -> String {
         let lost: u64 = drawn.losses.iter().copied().map(u64::from).sum();
         (std::cmp::Reverse((downs, lost)), *target)
     });
-    let shown: Vec<Drawn> = targets.into_iter().map(|(_, drawn)| drawn).take(MOST_TARGETS).collect();
+    let shown: Vec<Drawn> =
+        targets.into_iter().map(|(_, drawn)| drawn).take(MOST_TARGETS).collect();
     let days = axis.to.saturating_sub(axis.from).as_secs_f64() / 86_400.0;
     svg(&format!("goavail replay, {days:.1} days"), axis, &shown)
 }

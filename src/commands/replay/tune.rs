@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::Past;
 use super::progress::Progress;
 use super::text::{self, head, line};
-use super::Past;
 use crate::cli::TuneOptions;
 use crate::engine::settings::CheckSettings;
 use crate::replay::change::{Changes, CheckChange, ServiceChange};

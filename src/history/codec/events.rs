@@ -1,8 +1,6 @@
 //! The events of the journal. Those about single probes are not among them.
 
-use crate::engine::event::{
-    DnsProblem, DnsProblemKind, DnsReport, DrainCommand, DrainStep, Event,
-};
+use crate::engine::event::{DnsProblem, DnsProblemKind, DnsReport, DrainCommand, DrainStep, Event};
 use crate::history::bytes::{coded_enum, coded_struct};
 
 coded_enum!(Event {

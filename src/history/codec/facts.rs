@@ -24,7 +24,14 @@ coded_enum!(Fact {
 
 coded_struct!(FailedCheck { check, said });
 coded_struct!(Withdrawal {
-    names, losses, silent_for, by_hand, asked, standing_by, agreeing, failed,
+    names,
+    losses,
+    silent_for,
+    by_hand,
+    asked,
+    standing_by,
+    agreeing,
+    failed,
 });
 
 impl Coded for Reason {

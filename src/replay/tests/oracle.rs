@@ -42,7 +42,6 @@ fn keep(file: &Bytes, last: &mut usize, block: &Block) {
 }
 
 impl Tape {
-
     fn finish(&mut self) {
         if let Some(mut recorder) = self.recorder.take() {
             let mark = recorder.mark(self.now, 0);

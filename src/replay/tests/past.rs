@@ -27,7 +27,11 @@ pub(super) fn address(number: usize) -> IpAddr {
 }
 
 /// Settings of one service with this number of targets.
-pub(super) fn settings(targets: usize, [interval, timeout, retry]: [u64; 3], failure: u32) -> Settings {
+pub(super) fn settings(
+    targets: usize,
+    [interval, timeout, retry]: [u64; 3],
+    failure: u32,
+) -> Settings {
     let addresses = (0..targets).map(address).collect();
     let [interval, timeout, retry_interval] = [interval, timeout, retry].map(Duration::from_millis);
     let pace = Pace { interval, timeout, retry_interval };
@@ -53,7 +57,6 @@ pub(super) struct Past {
     last: usize,
     now: Duration,
     marked: Duration,
-    begun: Duration,
     queue: BinaryHeap<Reverse<(Duration, u64)>>,
     coming: BTreeMap<u64, Coming>,
     count: u64,
@@ -80,7 +83,6 @@ impl Past {
             last: 0,
             now: Duration::ZERO,
             marked: Duration::ZERO,
-            begun: Duration::ZERO,
             queue: BinaryHeap::new(),
             coming: BTreeMap::new(),
             count: 0,
@@ -152,8 +154,7 @@ impl Past {
         let now = Moment::after_start(self.now);
         let wall = if self.is_wall_clock_wrong { Duration::ZERO } else { self.now };
         let wall = u64::try_from(wall.as_nanos()).unwrap();
-        if self.now - self.begun >= Duration::from_hours(1) {
-            self.begun = self.now;
+        if self.recorder.is_begin_due(now) {
             for block in self.recorder.begin_anew(&self.engine, now, wall) {
                 self.keep(&block);
             }

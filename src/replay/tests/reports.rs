@@ -150,13 +150,22 @@ fn a_pace_at_which_nothing_was_probed_is_refused_with_the_nearest() {
     let seen = Observations::of(&Files { files: vec![history(8)] });
     let second = Duration::from_secs;
     let rows = [
-        (CheckChange { interval: Some(second(1)), ..CheckChange::default() }, "no probe was made then; the nearest that can be is 2"),
-        (CheckChange { interval: Some(second(4)), ..CheckChange::default() }, "the nearest that can be is 2"),
+        (
+            CheckChange { interval: Some(second(1)), ..CheckChange::default() },
+            "no probe was made then; the nearest that can be is 2",
+        ),
+        (
+            CheckChange { interval: Some(second(4)), ..CheckChange::default() },
+            "the nearest that can be is 2",
+        ),
         (
             CheckChange { retry_interval: Some(second(1) / 10), ..CheckChange::default() },
             "no probe was made then; the nearest that can be is 0.2",
         ),
-        (CheckChange { timeout: Some(second(3)), ..CheckChange::default() }, "the nearest that can be is 1"),
+        (
+            CheckChange { timeout: Some(second(3)), ..CheckChange::default() },
+            "the nearest that can be is 1",
+        ),
         (CheckChange { timeout: Some(second(1) / 50), ..CheckChange::default() }, "coarse classes"),
     ];
     for (change, want) in rows {

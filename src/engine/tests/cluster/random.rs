@@ -99,8 +99,7 @@ fn play(schedule: &Schedule, with_story: bool) -> World {
 
 /// Plays the schedule of this seed, with several services or one.
 pub(in crate::engine::tests) fn play_seed(seed: u64, with_services: bool) {
-    let schedule =
-        if with_services { Schedule::with_services(seed) } else { Schedule::of(seed) };
+    let schedule = if with_services { Schedule::with_services(seed) } else { Schedule::of(seed) };
     let delay = ms(seed % 3 * 4_000);
     let returns = ReturnSettings { delay, max: delay * 3 };
     play(&Schedule { returns, ..schedule }, false);
