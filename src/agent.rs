@@ -224,8 +224,7 @@ impl AgentStart {
         if let Some(targets) = rehearsed {
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
-        let start = |config| HistoryKeeper::start(config, &mut engine, clock.now());
-        let history = recorded.map(start).transpose().context("cannot start the history")?;
+        let history = HistoryKeeper::start_if(recorded, &mut engine, clock.now())?;
         if let (Some(status), Some(history)) = (&mut status, &history) {
             status.follow_history(history.state());
         }

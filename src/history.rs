@@ -4,12 +4,14 @@
 //! [`recorder`] turns the notes of the engine into entries, and [`reader`] reads them past damage.
 //! [`mod@file`] and [`writer`] keep the files, and [`section`] has the keys of the configuration.
 
+pub(crate) mod begin;
 pub(crate) mod block;
 pub(crate) mod bytes;
 mod codec;
 mod crc;
 pub(crate) mod entry;
 pub(crate) mod file;
+mod probes;
 pub(crate) mod reader;
 pub(crate) mod recorder;
 pub(crate) mod section;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
+
 use super::clock::wall;
 use crate::engine::{Engine, Moment};
 use crate::history::recorder::Recorder;
@@ -27,21 +29,22 @@ fn nanos(wall: SystemTime) -> u64 {
 }
 
 impl HistoryKeeper {
-    /// Begins the history of an engine that starts now.
+    /// Begins the history of an engine that starts now, if there is a file for it.
     ///
     /// # Errors
     ///
     /// There is no thread for the writer.
-    pub(super) fn start(
-        config: HistoryConfig,
+    pub(super) fn start_if(
+        config: Option<HistoryConfig>,
         engine: &mut Engine,
         now: Moment,
-    ) -> std::io::Result<Self> {
-        let writer = HistoryWriter::start(config)?;
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(config) = config else { return Ok(None) };
+        let writer = HistoryWriter::start(config).context("cannot start the history")?;
         let mut recorder = Recorder::start(engine, now, nanos(wall()));
         // The first block shows at the start whether the file can be written.
         writer.sync(recorder.mark(now, nanos(wall())));
-        Ok(Self { recorder, writer, marked: now })
+        Ok(Some(Self { recorder, writer, marked: now }))
     }
 
     /// Returns the state of the writer.

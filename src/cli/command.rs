@@ -11,7 +11,7 @@ use crate::status::{CommandTarget, service_name};
 /// Minimum duration on the command line.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// One day.
+/// The length of a day.
 const DAY: Duration = Duration::from_hours(24);
 
 /// Maximum duration on the command line: a year.
@@ -229,17 +229,19 @@ impl AlarmRate {
     }
 }
 
+/// The form of a number of false alarms in a period.
+const WANTED_RATE: &str = "a number and a period, such as 1/month, 2/week or 1/day";
+
 /// Parses a number of false alarms in a period.
 fn alarm_rate(text: &str) -> Result<AlarmRate, String> {
-    let wanted = || "a number and a period, such as 1/month, 2/week or 1/day".to_owned();
-    let (count, period) = text.split_once('/').ok_or_else(wanted)?;
+    let (count, period) = text.split_once('/').ok_or(WANTED_RATE)?;
     let days = match period.trim() {
         "day" => 1,
         "week" => 7,
         "month" => 30,
-        _ => return Err(wanted()),
+        _ => return Err(WANTED_RATE.to_owned()),
     };
-    let count = count.trim().parse().map_err(|_| wanted())?;
+    let count = count.trim().parse().map_err(|_| WANTED_RATE)?;
     Ok(AlarmRate { count, days })
 }
 

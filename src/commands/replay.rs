@@ -15,13 +15,13 @@ use crate::config::ConfigErrors;
 use crate::engine::settings::ReturnSettings;
 use crate::engine::types::Thresholds;
 use crate::file;
-use crate::history::reader::Files;
+use crate::history::reader::HistoryFiles;
 use crate::history::section::HistoryConfig;
-use crate::replay::change::{Changes, CheckChange, ServiceChange};
-use crate::replay::observed::Observations;
+use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
+use crate::replay::observed::PastChecks;
 use crate::replay::run::{Was, as_asked, as_it_was};
 use crate::settings::{self, Asked, Config, Probing};
-use progress::Progress;
+use progress::ProgressBar;
 
 /// The most bytes of a configuration file.
 const LARGEST_FILE: u64 = 16 << 20;
@@ -60,8 +60,8 @@ impl Configurations<'_> {
 
 /// A history, and what was observed in it.
 struct Past {
-    files: Files,
-    observations: Observations,
+    files: HistoryFiles,
+    observations: PastChecks,
     items: u64,
     since: Duration,
 }
@@ -73,7 +73,7 @@ impl Past {
             return Err(ReplayRefusal::Refused(why));
         };
         let files = read(history)?;
-        let observations = Observations::of(&files);
+        let observations = PastChecks::of(&files);
         let items = u64::try_from(files.read().count()).unwrap_or_default();
         let Some(from) = observations.from else {
             let file = history.file.display();
@@ -84,14 +84,14 @@ impl Past {
     }
 
     fn as_it_was(&self) -> Was {
-        let progress = Progress::new("as it was", self.items);
+        let progress = ProgressBar::new("as it was", self.items);
         as_it_was(&self.files, self.since, |read| progress.at(read))
     }
 }
 
-fn read(history: &HistoryConfig) -> Result<Files, ReplayRefusal> {
+fn read(history: &HistoryConfig) -> Result<HistoryFiles, ReplayRefusal> {
     let files = crate::history::file::read(history).map_err(ReplayRefusal::Failed)?;
-    Ok(Files { files })
+    Ok(HistoryFiles { files })
 }
 
 /// Replays the recorded past with other settings, beside what was.
@@ -116,7 +116,7 @@ pub(crate) fn replay(
     let tally = if asked.set.is_empty() {
         None
     } else {
-        let progress = Progress::new("as asked", past.items);
+        let progress = ProgressBar::new("as asked", past.items);
         Some(as_asked(&past.files, &changes, past.since, |read| progress.at(read)))
     };
     let summary = tally.as_ref().map(|tally| was.summary_of(tally));
@@ -125,7 +125,7 @@ pub(crate) fn replay(
         std::fs::write(file, drawn)
             .map_err(|error| ReplayRefusal::Failed(format!("{}: {error}", file.display())))?;
     }
-    let shown = text::Shown { past: &past, was: &was, asked: summary.as_ref() };
+    let shown = text::ShownReplay { past: &past, was: &was, asked: summary.as_ref() };
     let text = if asked.json { shown.json() } else { shown.table() };
     Ok(CommandReport::fine(text))
 }
@@ -146,10 +146,10 @@ pub(crate) fn tune(
 }
 
 /// Returns the changes from one configuration to another, of one service or of all.
-fn changes(before: &Config, after: &Config, only: Option<&str>) -> Changes {
-    let mut changes = Changes {
+fn changes(before: &Config, after: &Config, only: Option<&str>) -> SettingChanges {
+    let mut changes = SettingChanges {
         canaries: check_change(&before.canary_probing, &after.canary_probing),
-        ..Changes::default()
+        ..SettingChanges::default()
     };
     for (was, is) in before.services.iter().zip(&after.services) {
         if only.is_some_and(|only| only != was.name) {

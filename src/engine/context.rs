@@ -4,9 +4,8 @@ use super::action::Action;
 use super::drain::DrainRefusal;
 use super::fact::Fact;
 use super::ids::Ticket;
-use super::journal::{Journal, Noted, is_kept};
+use super::journal::{Journal, Noted, Replay, is_kept};
 use super::moment::Moment;
-use super::replaying::Replay;
 use super::schedule::Schedule;
 use super::settings::Settings;
 

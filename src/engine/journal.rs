@@ -5,14 +5,14 @@
 //! at which this process looked at anything by time; and the facts that followed. An engine that is
 //! given the same notes decides the same ([`super::replaying`]).
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use super::event::Event;
 use super::fact::Fact;
-use super::ids::EndpointId;
+use super::ids::{EndpointId, ServiceId};
 use super::moment::Moment;
-use super::prober::{OtherAnswer, ProbeResult, Role};
-use super::types::Outcome;
-
-use std::time::Duration;
+use super::types::{Endpoint, Health, OtherAnswer, Outcome};
 
 /// One note of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,22 +145,75 @@ impl Journal {
     }
 }
 
-impl NotedProbe {
-    /// Returns the note about a result.
-    pub(super) fn of(result: &ProbeResult) -> Self {
-        Self {
-            endpoint: result.endpoint,
-            canary: result.role == Role::Canary,
-            sent: result.judged.sent,
-            quick: result.judged.quick,
-            outcome: result.judged.outcome,
-            rtt: result.rtt.unwrap_or_default(),
-            other: result.other.clone(),
-            faulty: result.faulty,
-            released: result.in_order.len(),
-            quiet: false,
-        }
+/// How recorded outcomes take the place of probes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Replay {
+    /// Whether the agent could send to none of its targets.
+    none: bool,
+}
+
+impl Replay {
+    /// Whether the agent could send to none of its targets.
+    pub(super) fn reaches_none(self) -> bool {
+        self.none
     }
+
+    /// Sets whether the agent could send to none of its targets.
+    pub(super) fn set_reaches_none(&mut self, none: bool) {
+        self.none = none;
+    }
+}
+
+/// The last of a run of probes that changed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RunEnd {
+    /// The outcome of all of them.
+    pub outcome: Outcome,
+    /// The number of probes.
+    pub count: u32,
+    /// The send time of the last one.
+    pub sent: Moment,
+    /// The time at which the last one was judged.
+    pub judged: Moment,
+    /// The round-trip time of the last one, if it was answered.
+    pub rtt: Duration,
+}
+
+/// The state of an endpoint of targets where a history begins without the start of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SubjectState {
+    /// The health of the endpoint.
+    pub health: Health,
+    /// The number of losses in a row.
+    pub losses: u32,
+    /// The number of replies in a row.
+    pub replies: u32,
+    /// The send time of the first lost probe of the run.
+    pub run_began: Option<Moment>,
+    /// Losses of probes sent up to this time do not count.
+    pub evidence_after: Option<Moment>,
+    /// The time of the last reply in time.
+    pub last_reply: Option<Moment>,
+    /// The time at which a probe was last judged a reply or a loss.
+    pub judged: Moment,
+    /// The time of the newest evidence for the health.
+    pub proof: Option<Moment>,
+}
+
+/// The name of an endpoint by its use, which other settings may give another key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EndpointUse {
+    /// A target is probed by one of the checks of its service.
+    Target {
+        /// The service of the target.
+        service: ServiceId,
+        /// The target's address.
+        address: IpAddr,
+        /// The place of the check among those of the service.
+        check: usize,
+    },
+    /// A canary.
+    Canary(Endpoint),
 }
 
 /// Whether a fact is a decision, or tells of one: it belongs in the journal.

@@ -6,27 +6,11 @@ use std::net::IpAddr;
 use super::Engine;
 use super::event::Event;
 use super::ids::{EndpointId, ServiceId, TargetRef};
-use super::journal::{Note, Noted};
+use super::journal::{EndpointUse, Note, Noted, SubjectState};
 use super::moment::Moment;
 use super::prober::{ProbeResult, Role};
 use super::service::Service;
 use super::types::{Endpoint, Health, Method, Outcome};
-
-/// The name of an endpoint by its use, which other settings may give another key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum EndpointUse {
-    /// A target is probed by one of the checks of its service.
-    Target {
-        /// The service of the target.
-        service: ServiceId,
-        /// The target's address.
-        address: IpAddr,
-        /// The place of the check among those of the service.
-        check: usize,
-    },
-    /// A canary.
-    Canary(Endpoint),
-}
 
 impl Engine {
     /// Keeps a journal from now on.
@@ -149,27 +133,6 @@ impl Engine {
                 .wrong()
                 .any(|wrong| self.health.watchers(wrong).any(|key| services.contains(&key.service)))
     }
-}
-
-/// The state of an endpoint of targets where a history begins without the start of the process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SubjectState {
-    /// The health of the endpoint.
-    pub health: Health,
-    /// The number of losses in a row.
-    pub losses: u32,
-    /// The number of replies in a row.
-    pub replies: u32,
-    /// The send time of the first lost probe of the run.
-    pub run_began: Option<Moment>,
-    /// Losses of probes sent up to this time do not count.
-    pub evidence_after: Option<Moment>,
-    /// The time of the last reply in time.
-    pub last_reply: Option<Moment>,
-    /// The time at which a probe was last judged a reply or a loss.
-    pub judged: Moment,
-    /// The time of the newest evidence for the health.
-    pub proof: Option<Moment>,
 }
 
 impl Engine {

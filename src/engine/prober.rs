@@ -35,7 +35,7 @@ use super::moment::Moment;
 use super::schedule::Item;
 use super::settings::CheckSettings;
 use super::slab::Slab;
-use super::types::{Endpoint, Outcome};
+use super::types::{Endpoint, OtherAnswer, Outcome};
 pub(super) use endpoint::Role;
 use endpoint::Watched;
 use faults::FaultLogLimiter;
@@ -69,15 +69,6 @@ pub(super) struct Prober {
     unreachable: usize,
     /// The outcomes of replayed probes that are not counted yet, in the order of sending.
     held: BTreeMap<EndpointId, Vec<(Moment, Outcome)>>,
-}
-
-/// The answer of a target that is not the one asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum OtherAnswer {
-    /// A wrong answer of this kind.
-    Wrong(String),
-    /// The target asks to be taken out.
-    Asked,
 }
 
 /// The result of a judged probe.

@@ -9,12 +9,12 @@ use super::canaries::IsolationChange;
 use super::fact::Fact;
 use super::health::{Conclusion, Observation};
 use super::ids::{EndpointId, ProbeId, ServiceId, TargetKey};
-use super::journal::{Noted, NotedProbe};
+use super::journal::Noted;
 use super::moment::Moment;
-use super::prober::{OtherAnswer, ProbeResult, Role};
+use super::prober::{ProbeResult, Role};
 use super::service::EndpointFlip;
 use super::stall::Tick;
-use super::types::{Answer, IsolationCause};
+use super::types::{Answer, IsolationCause, OtherAnswer};
 
 impl Engine {
     /// Processes a due endpoint: overdue replies, timed-out probes, the next probe.
@@ -59,7 +59,7 @@ impl Engine {
             self.context.report(limits);
         }
         let place = self.context.journal.as_mut();
-        let place = place.map(|it| it.add(Noted::Probe(NotedProbe::of(&result))));
+        let place = place.map(|it| it.add(Noted::Probe(result.noted())));
         let was_calm = place.is_some() && self.is_calm(&result);
         let changed = match result.role {
             Role::Target => self.target_judged(&result),

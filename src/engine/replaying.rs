@@ -5,7 +5,6 @@
 //! and the player brings the outcomes of the probes in the order in which it would have learned them.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::Engine;
 use super::action::Action;
@@ -13,7 +12,7 @@ use super::context::Context;
 use super::drain::Drain;
 use super::event::Event;
 use super::ids::{EndpointId, TargetRef};
-use super::journal::NotedProbe;
+use super::journal::{NotedProbe, Replay, RunEnd};
 use super::moment::Moment;
 use super::prober::Role;
 use super::quorum::PeerVote;
@@ -21,13 +20,6 @@ use super::schedule::Item;
 use super::service::Service;
 use super::settings::Settings;
 use super::types::{Health, Outcome};
-
-/// How recorded outcomes take the place of probes.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Replay {
-    /// Whether the agent could send to none of its targets.
-    none: bool,
-}
 
 /// A step of a replay.
 #[derive(Debug, Clone)]
@@ -56,28 +48,6 @@ pub(crate) enum ReplayStep {
     Event(Box<Event>),
     /// All entries of the schedule that are due are looked at.
     Tick,
-}
-
-/// The last of a run of probes that changed nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RunEnd {
-    /// The outcome of all of them.
-    pub outcome: Outcome,
-    /// The number of probes.
-    pub count: u32,
-    /// The send time of the last one.
-    pub sent: Moment,
-    /// The time at which the last one was judged.
-    pub judged: Moment,
-    /// The round-trip time of the last one, if it was answered.
-    pub rtt: Duration,
-}
-
-impl Replay {
-    /// Whether the agent could send to none of its targets.
-    pub(super) fn reaches_none(self) -> bool {
-        self.none
-    }
 }
 
 impl Engine {
@@ -150,7 +120,7 @@ impl Engine {
 
     fn set_reaches_none(&mut self, none: bool) {
         if let Some(replay) = &mut self.context.replay {
-            replay.none = none;
+            replay.set_reaches_none(none);
         }
     }
 

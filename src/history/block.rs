@@ -29,7 +29,7 @@ pub(crate) struct Block {
 
 /// A block as a file has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Found<'a> {
+pub(super) struct FoundBlock<'a> {
     pub(super) sequence: u32,
     pub(super) begins: bool,
     pub(super) entries: &'a [u8],
@@ -67,7 +67,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Returns the block at the front, if it is whole, and the bytes after it.
-    fn front(&self) -> Option<(Found<'a>, &'a [u8])> {
+    fn front(&self) -> Option<(FoundBlock<'a>, &'a [u8])> {
         let (header, after) = self.rest.split_at_checked(HEADER)?;
         let fields = header.strip_prefix(&MARKER)?;
         let word = |at: usize| {
@@ -81,14 +81,14 @@ impl<'a> Blocks<'a> {
         if word(13)? != crc32c(entries) {
             return None;
         }
-        Some((Found { sequence: word(4)?, begins: fields[8] == 1, entries }, rest))
+        Some((FoundBlock { sequence: word(4)?, begins: fields[8] == 1, entries }, rest))
     }
 }
 
 impl<'a> Iterator for Blocks<'a> {
-    type Item = Found<'a>;
+    type Item = FoundBlock<'a>;
 
-    fn next(&mut self) -> Option<Found<'a>> {
+    fn next(&mut self) -> Option<FoundBlock<'a>> {
         while !self.rest.is_empty() {
             if let Some((found, rest)) = self.front() {
                 self.rest = rest;

@@ -13,7 +13,7 @@ const LONGEST: u64 = 1 << 62;
 
 /// Bytes that are read from the front.
 #[derive(Debug, Clone)]
-pub(crate) struct Source<'a> {
+pub(crate) struct ByteSource<'a> {
     rest: &'a [u8],
 }
 
@@ -23,10 +23,10 @@ pub(crate) trait Coded: Sized {
     fn put(&self, out: &mut Vec<u8>);
 
     /// Reads a value; `None` if the bytes are none of its kind.
-    fn get(from: &mut Source<'_>) -> Option<Self>;
+    fn get(from: &mut ByteSource<'_>) -> Option<Self>;
 }
 
-impl<'a> Source<'a> {
+impl<'a> ByteSource<'a> {
     /// Reads these bytes.
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
@@ -69,7 +69,7 @@ impl Coded for u64 {
         out.push((rest & 0x7f) as u8);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         let (mut number, mut shift) = (0, 0);
         loop {
             let byte = from.byte()?;
@@ -96,7 +96,7 @@ macro_rules! number {
                 u64::try_from(*self).unwrap_or(u64::MAX).put(out);
             }
 
-            fn get(from: &mut Source<'_>) -> Option<Self> {
+            fn get(from: &mut ByteSource<'_>) -> Option<Self> {
                 u64::get(from)?.try_into().ok()
             }
         }
@@ -110,7 +110,7 @@ impl Coded for u8 {
         out.push(*self);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         from.byte()
     }
 }
@@ -120,7 +120,7 @@ impl Coded for bool {
         out.push(u8::from(*self));
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         match from.byte()? {
             0 => Some(false),
             1 => Some(true),
@@ -137,7 +137,7 @@ impl Coded for Duration {
         (if is_whole { nanos / 1_000 * 2 } else { nanos * 2 + 1 }).put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         let number = u64::get(from)?;
         let nanos = if number % 2 == 0 { (number / 2).checked_mul(1_000)? } else { number / 2 };
         (nanos <= LONGEST).then(|| Self::from_nanos(nanos))
@@ -149,7 +149,7 @@ impl Coded for Moment {
         self.since_start().put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         Duration::get(from).map(Self::after_start)
     }
 }
@@ -160,7 +160,7 @@ impl Coded for String {
         out.extend_from_slice(self.as_bytes());
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         let count = from.count()?;
         Some(std::str::from_utf8(from.take(count)?).ok()?.to_owned())
     }
@@ -180,7 +180,7 @@ impl Coded for IpAddr {
         }
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         match from.byte()? {
             4 => Some(Self::V4(Ipv4Addr::from(<[u8; 4]>::try_from(from.take(4)?).ok()?))),
             6 => Some(Self::V6(Ipv6Addr::from(<[u8; 16]>::try_from(from.take(16)?).ok()?))),
@@ -195,7 +195,7 @@ impl Coded for SocketAddr {
         self.port().put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         let address = IpAddr::get(from)?;
         Some(Self::new(address, u16::get(from)?))
     }
@@ -206,7 +206,7 @@ impl Coded for NonZeroU32 {
         (*self).get().put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         Self::new(u32::get(from)?)
     }
 }
@@ -216,7 +216,7 @@ impl Coded for NonZeroUsize {
         (*self).get().put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         Self::new(<usize as Coded>::get(from)?)
     }
 }
@@ -229,7 +229,7 @@ impl<T: Coded> Coded for Option<T> {
         }
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         if bool::get(from)? { T::get(from).map(Some) } else { Some(None) }
     }
 }
@@ -239,7 +239,7 @@ impl<T: Coded> Coded for Box<T> {
         self.as_ref().put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         T::get(from).map(Self::new)
     }
 }
@@ -250,7 +250,7 @@ impl<A: Coded, B: Coded> Coded for (A, B) {
         self.1.put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         let first = A::get(from)?;
         Some((first, B::get(from)?))
     }
@@ -262,7 +262,7 @@ impl<T: Coded> Coded for Vec<T> {
         self.iter().for_each(|item| item.put(out));
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         let count = from.count()?;
         let mut items = Self::new();
         for _ in 0..count {
@@ -278,7 +278,7 @@ impl<T: Coded> Coded for Arc<[T]> {
         self.iter().for_each(|item| item.put(out));
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         Vec::get(from).map(Self::from)
     }
 }
@@ -289,7 +289,7 @@ impl<T: Coded + Ord> Coded for BTreeSet<T> {
         self.iter().for_each(|item| item.put(out));
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         Vec::get(from).map(Self::from_iter)
     }
 }
@@ -303,7 +303,7 @@ impl<K: Coded + Ord, V: Coded> Coded for BTreeMap<K, V> {
         }
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         Vec::<(K, V)>::get(from).map(Self::from_iter)
     }
 }
@@ -316,7 +316,7 @@ macro_rules! coded_struct {
                 $($crate::history::bytes::Coded::put(&self.$field, out);)*
             }
 
-            fn get(from: &mut $crate::history::bytes::Source<'_>) -> Option<Self> {
+            fn get(from: &mut $crate::history::bytes::ByteSource<'_>) -> Option<Self> {
                 Some(Self { $($field: $crate::history::bytes::Coded::get(from)?),* })
             }
         }
@@ -340,7 +340,7 @@ macro_rules! coded_enum {
                 }
             }
 
-            fn get(from: &mut $crate::history::bytes::Source<'_>) -> Option<Self> {
+            fn get(from: &mut $crate::history::bytes::ByteSource<'_>) -> Option<Self> {
                 Some(match from.byte()? {
                     $($number => {
                         $($(let $item = $crate::history::bytes::Coded::get(from)?;)*)?
@@ -362,7 +362,7 @@ macro_rules! coded_key {
                 usize::from(*self).put(out);
             }
 
-            fn get(from: &mut $crate::history::bytes::Source<'_>) -> Option<Self> {
+            fn get(from: &mut $crate::history::bytes::ByteSource<'_>) -> Option<Self> {
                 let key = <usize as $crate::history::bytes::Coded>::get(from)?;
                 u32::try_from(key).ok()?;
                 Some(key.into())
@@ -379,7 +379,7 @@ macro_rules! coded_number {
                 u64::from(*self).put(out);
             }
 
-            fn get(from: &mut $crate::history::bytes::Source<'_>) -> Option<Self> {
+            fn get(from: &mut $crate::history::bytes::ByteSource<'_>) -> Option<Self> {
                 <u64 as $crate::history::bytes::Coded>::get(from).map(Self::from)
             }
         }

@@ -25,8 +25,7 @@ const fn table() -> [u32; 256] {
 
 /// Returns the checksum of bytes.
 pub(super) fn crc32c(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, byte: &u8| TABLE[usize::from(crc as u8 ^ *byte)] ^ crc >> 8;
-    !bytes.iter().fold(!0, step)
+    !bytes.iter().fold(!0, |crc, byte| TABLE[usize::from(crc as u8 ^ *byte)] ^ crc >> 8)
 }
 
 #[cfg(test)]

@@ -6,21 +6,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::bytes::{Coded, Source, coded_enum, coded_struct};
+use super::begin::Begin;
+use super::bytes::{ByteSource, Coded};
+use super::probes::{get_probe, get_run_end, put_probe, put_run_end};
 use crate::engine::Moment;
-use crate::engine::event::{DnsReport, Drain, Event, Fact};
-use crate::engine::ids::{EndpointId, TargetRef, ZoneId};
-use crate::engine::journal::{Noted, NotedProbe};
-use crate::engine::journaling::{EndpointUse, SubjectState};
+use crate::engine::event::{DnsReport, Event, Fact};
+use crate::engine::ids::{EndpointId, ZoneId};
+use crate::engine::journal::{EndpointUse, Noted, RunEnd};
 use crate::engine::plan::Observed;
-use crate::engine::prober::OtherAnswer;
-use crate::engine::replaying::RunEnd;
-use crate::engine::settings::Settings;
-use crate::engine::types::{Health, Outcome};
+use crate::engine::types::Outcome;
 
 /// An entry of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum HistoryEntry {
     /// What is known where a process or a file begins.
     Begin(Box<Begin>),
     /// The uses of all endpoints, after a reload.
@@ -55,69 +53,8 @@ pub(crate) struct Dated {
     /// Whether it belongs to the same event as the entry before it.
     pub joined: bool,
     /// The entry itself.
-    pub entry: Entry,
+    pub entry: HistoryEntry,
 }
-
-/// What is known where a process or a file begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Begin {
-    /// The nanoseconds of Unix time at the start of the process, which tells processes apart.
-    pub process: u64,
-    /// The nanoseconds of Unix time now.
-    pub wall: u64,
-    /// Whether the process starts here; otherwise only the file does.
-    pub is_start: bool,
-    /// The settings in force.
-    pub settings: Settings,
-    /// The drains in force.
-    pub drains: BTreeMap<TargetRef, Drain>,
-    /// The uses of all endpoints.
-    pub uses: Vec<(EndpointId, EndpointUse)>,
-    /// The state of each endpoint of targets that is not in a run of replies.
-    pub subjects: Vec<(EndpointId, SubjectState)>,
-    /// The runs that go on.
-    pub runs: Vec<OpenRun>,
-    /// The last listing of each zone.
-    pub listings: BTreeMap<ZoneId, Observed>,
-    /// The targets that are out of service.
-    pub out: Vec<TargetRef>,
-}
-
-/// A run that goes on where a file begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OpenRun {
-    /// The probed endpoint.
-    pub endpoint: EndpointId,
-    /// The outcome of all probes.
-    pub outcome: Outcome,
-    /// The class of the longest round trip.
-    pub class: u8,
-}
-
-coded_struct!(Begin {
-    process,
-    wall,
-    is_start,
-    settings,
-    drains,
-    uses,
-    subjects,
-    runs,
-    listings,
-    out,
-});
-coded_struct!(OpenRun { endpoint, outcome, class });
-coded_struct!(SubjectState {
-    health,
-    losses,
-    replies,
-    run_began,
-    evidence_after,
-    last_reply,
-    judged,
-    proof,
-});
-coded_enum!(OtherAnswer { 0 Wrong(kind), 1 Asked });
 
 /// The kinds of entries, the lower bits of the first byte.
 mod kind {
@@ -175,12 +112,12 @@ impl EntryWriter {
     }
 
     /// Writes an entry.
-    pub(crate) fn write(&mut self, at: Moment, joined: bool, entry: &Entry) {
+    pub(crate) fn write(&mut self, at: Moment, joined: bool, entry: &HistoryEntry) {
         let kind = self.kind(entry);
         self.out.push(if joined { kind | kind::JOINED } else { kind });
         match entry {
             // The next mark may take the place of this one.
-            Entry::Mark { wall } => {
+            HistoryEntry::Mark { wall } => {
                 at.since(self.at).put(&mut self.out);
                 wall.put(&mut self.out);
                 return;
@@ -192,15 +129,15 @@ impl EntryWriter {
     }
 
     /// Returns the kind of an entry; a listing may be equal to the last one.
-    fn kind(&self, entry: &Entry) -> u8 {
+    fn kind(&self, entry: &HistoryEntry) -> u8 {
         match entry {
-            Entry::Begin(_) => kind::BEGIN,
-            Entry::Uses(_) => kind::USES,
-            Entry::RunBegin { .. } => kind::RUN_BEGIN,
-            Entry::RunEnd(..) => kind::RUN_END,
-            Entry::Vote(..) => kind::VOTE,
-            Entry::Mark { .. } => kind::MARK,
-            Entry::Note(noted) => match noted {
+            HistoryEntry::Begin(_) => kind::BEGIN,
+            HistoryEntry::Uses(_) => kind::USES,
+            HistoryEntry::RunBegin { .. } => kind::RUN_BEGIN,
+            HistoryEntry::RunEnd(..) => kind::RUN_END,
+            HistoryEntry::Vote(..) => kind::VOTE,
+            HistoryEntry::Mark { .. } => kind::MARK,
+            HistoryEntry::Note(noted) => match noted {
                 Noted::Probe(_) => kind::PROBE,
                 Noted::Late { .. } => kind::LATE,
                 Noted::Faults { .. } => kind::FAULTS,
@@ -222,26 +159,26 @@ impl EntryWriter {
         }
     }
 
-    fn body(&mut self, kind: u8, entry: &Entry) {
+    fn body(&mut self, kind: u8, entry: &HistoryEntry) {
         let (out, at) = (&mut self.out, self.at);
         match entry {
-            Entry::Begin(begin) => begin.put(out),
-            Entry::Uses(uses) => uses.put(out),
-            Entry::RunBegin { endpoint, outcome, class } => {
+            HistoryEntry::Begin(begin) => begin.put(out),
+            HistoryEntry::Uses(uses) => uses.put(out),
+            HistoryEntry::RunBegin { endpoint, outcome, class } => {
                 endpoint.put(out);
                 outcome.put(out);
                 class.put(out);
             }
-            Entry::RunEnd(endpoint, run) => {
+            HistoryEntry::RunEnd(endpoint, run) => {
                 endpoint.put(out);
                 put_run_end(run, at, out);
             }
-            Entry::Mark { .. } => {}
-            Entry::Vote(earlier, event) => {
+            HistoryEntry::Mark { .. } => {}
+            HistoryEntry::Vote(earlier, event) => {
                 earlier.put(out);
                 event.put(out);
             }
-            Entry::Note(noted) => match noted {
+            HistoryEntry::Note(noted) => match noted {
                 Noted::Probe(probe) => put_probe(probe, at, out),
                 Noted::Late { endpoint, rtt } => {
                     endpoint.put(out);
@@ -271,89 +208,6 @@ fn remember_listing(listings: &mut BTreeMap<ZoneId, Observed>, event: &Event) {
     }
 }
 
-/// The bits of the byte that tells of a probe. The lowest two are the outcome.
-mod bit {
-    pub(super) const QUICK: u8 = 4;
-    pub(super) const FAULTY: u8 = 8;
-    pub(super) const CANARY: u8 = 16;
-    pub(super) const OTHER: u8 = 32;
-    pub(super) const RELEASED: u8 = 64;
-}
-
-fn put_probe(probe: &NotedProbe, at: Moment, out: &mut Vec<u8>) {
-    probe.endpoint.put(out);
-    let mut bits = match probe.outcome {
-        Outcome::Reply => 0,
-        Outcome::Loss => 1,
-        Outcome::Fault => 2,
-    };
-    let flags = [
-        (probe.quick, bit::QUICK),
-        (probe.faulty, bit::FAULTY),
-        (probe.canary, bit::CANARY),
-        (probe.other.is_some(), bit::OTHER),
-        (probe.released != 1, bit::RELEASED),
-    ];
-    bits |= flags.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum::<u8>();
-    out.push(bits);
-    at.since(probe.sent).put(out);
-    if probe.outcome == Outcome::Reply {
-        probe.rtt.put(out);
-    }
-    if let Some(other) = &probe.other {
-        other.put(out);
-    }
-    if probe.released != 1 {
-        probe.released.put(out);
-    }
-}
-
-fn get_probe(at: Moment, from: &mut Source<'_>) -> Option<NotedProbe> {
-    let endpoint = EndpointId::get(from)?;
-    let bits = from.byte()?;
-    let outcome = match bits & 3 {
-        0 => Outcome::Reply,
-        1 => Outcome::Loss,
-        2 => Outcome::Fault,
-        _ => return None,
-    };
-    let sent = at.before(Duration::get(from)?);
-    let rtt = if outcome == Outcome::Reply { Duration::get(from)? } else { Duration::ZERO };
-    let other = if bits & bit::OTHER > 0 { Some(OtherAnswer::get(from)?) } else { None };
-    let released = if bits & bit::RELEASED > 0 { usize::get(from)? } else { 1 };
-    Some(NotedProbe {
-        endpoint,
-        canary: bits & bit::CANARY > 0,
-        sent,
-        quick: bits & bit::QUICK > 0,
-        outcome,
-        rtt,
-        other,
-        faulty: bits & bit::FAULTY > 0,
-        released,
-        quiet: false,
-    })
-}
-
-fn put_run_end(run: &RunEnd, at: Moment, out: &mut Vec<u8>) {
-    run.outcome.put(out);
-    run.count.put(out);
-    at.since(run.judged).put(out);
-    run.judged.since(run.sent).put(out);
-    if run.outcome == Outcome::Reply {
-        run.rtt.put(out);
-    }
-}
-
-fn get_run_end(at: Moment, from: &mut Source<'_>) -> Option<RunEnd> {
-    let outcome = Outcome::get(from)?;
-    let count = u32::get(from)?;
-    let judged = at.before(Duration::get(from)?);
-    let sent = judged.before(Duration::get(from)?);
-    let rtt = if outcome == Outcome::Reply { Duration::get(from)? } else { Duration::ZERO };
-    Some(RunEnd { outcome, count, sent, judged, rtt })
-}
-
 impl EntryReader {
     /// Begins anew, as if there had been no earlier blocks.
     pub(crate) fn reset(&mut self) {
@@ -361,13 +215,13 @@ impl EntryReader {
     }
 
     /// Reads the next entry of a block; `None` if the bytes are none.
-    pub(crate) fn read(&mut self, from: &mut Source<'_>) -> Option<Dated> {
+    pub(crate) fn read(&mut self, from: &mut ByteSource<'_>) -> Option<Dated> {
         let first = from.byte()?;
         let (kind, joined) = (first & !kind::JOINED, first & kind::JOINED > 0);
         let passed = Duration::get(from)?;
         if kind == kind::MARK {
             let (at, wall) = (self.at.saturating_add(passed), u64::get(from)?);
-            return Some(Dated { at, joined, entry: Entry::Mark { wall } });
+            return Some(Dated { at, joined, entry: HistoryEntry::Mark { wall } });
         }
         self.at = self.at.saturating_add(passed);
         // Sums of a few such times must not overflow.
@@ -376,28 +230,28 @@ impl EntryReader {
         }
         let at = self.at;
         let entry = match kind {
-            kind::BEGIN => Entry::Begin(Box::get(from)?),
-            kind::USES => Entry::Uses(Vec::get(from)?),
+            kind::BEGIN => HistoryEntry::Begin(Box::get(from)?),
+            kind::USES => HistoryEntry::Uses(Vec::get(from)?),
             kind::VOTE => {
                 let earlier = Duration::get(from)?;
-                Entry::Vote(earlier, Box::get(from)?)
+                HistoryEntry::Vote(earlier, Box::get(from)?)
             }
             kind::RUN_BEGIN => {
                 let endpoint = EndpointId::get(from)?;
                 let outcome = Outcome::get(from)?;
-                Entry::RunBegin { endpoint, outcome, class: from.byte()?.min(62) }
+                HistoryEntry::RunBegin { endpoint, outcome, class: from.byte()?.min(62) }
             }
             kind::RUN_END => {
                 let endpoint = EndpointId::get(from)?;
-                Entry::RunEnd(endpoint, get_run_end(at, from)?)
+                HistoryEntry::RunEnd(endpoint, get_run_end(at, from)?)
             }
-            _ => Entry::Note(self.noted(kind, from)?),
+            _ => HistoryEntry::Note(self.noted(kind, from)?),
         };
         Some(Dated { at, joined, entry })
     }
 
     /// Reads what a note of this kind tells.
-    fn noted(&mut self, kind: u8, from: &mut Source<'_>) -> Option<Noted> {
+    fn noted(&mut self, kind: u8, from: &mut ByteSource<'_>) -> Option<Noted> {
         Some(match kind {
             kind::PROBE => Noted::Probe(get_probe(self.at, from)?),
             kind::LATE => {
@@ -423,19 +277,5 @@ impl EntryReader {
             }
             _ => return None,
         })
-    }
-}
-
-/// The state of an endpoint in a run of replies that goes on.
-pub(crate) fn in_run_of_replies(at: Moment) -> SubjectState {
-    SubjectState {
-        health: Health::Up,
-        losses: 0,
-        replies: 1,
-        run_began: None,
-        evidence_after: Some(at),
-        last_reply: Some(at),
-        judged: at,
-        proof: Some(at),
     }
 }

@@ -1,19 +1,19 @@
 //! Reads the entries of a history, past whatever is damaged.
 
 use super::block::Blocks;
-use super::bytes::Source;
+use super::bytes::ByteSource;
 use super::entry::{Dated, EntryReader};
 
 /// A history in memory: its files, the oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Files {
+pub(crate) struct HistoryFiles {
     /// The bytes of each file.
     pub files: Vec<Vec<u8>>,
 }
 
 /// What comes next in a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Item {
+pub(crate) enum HistoryItem {
     /// An entry.
     Entry(Box<Dated>),
     /// Something is missing: the entries up to the next beginning cannot be used.
@@ -33,10 +33,10 @@ pub(crate) struct Damage {
 
 /// Reads the entries of files, one after the other.
 #[derive(Debug)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct HistoryReader<'a> {
     files: std::slice::Iter<'a, Vec<u8>>,
     blocks: Blocks<'a>,
-    source: Source<'a>,
+    source: ByteSource<'a>,
     entries: EntryReader,
     /// The number that the next block has, if the ones before it were read.
     next: Option<u32>,
@@ -45,13 +45,13 @@ pub(crate) struct Reader<'a> {
     gap: bool,
 }
 
-impl Files {
+impl HistoryFiles {
     /// Reads the entries from the beginning.
-    pub(crate) fn read(&self) -> Reader<'_> {
-        Reader {
+    pub(crate) fn read(&self) -> HistoryReader<'_> {
+        HistoryReader {
             files: self.files.iter(),
             blocks: Blocks::new(&[]),
-            source: Source::new(&[]),
+            source: ByteSource::new(&[]),
             entries: EntryReader::default(),
             next: None,
             damage: Damage::default(),
@@ -60,7 +60,7 @@ impl Files {
     }
 }
 
-impl Reader<'_> {
+impl HistoryReader<'_> {
     /// Returns the damage so far.
     pub(crate) fn damage(&self) -> Damage {
         self.damage
@@ -88,7 +88,7 @@ impl Reader<'_> {
                 continue;
             }
             self.next = Some(block.sequence.wrapping_add(1));
-            self.source = Source::new(block.entries);
+            self.source = ByteSource::new(block.entries);
             return true;
         }
     }
@@ -104,25 +104,25 @@ impl Reader<'_> {
     }
 }
 
-impl Iterator for Reader<'_> {
-    type Item = Item;
+impl Iterator for HistoryReader<'_> {
+    type Item = HistoryItem;
 
-    fn next(&mut self) -> Option<Item> {
+    fn next(&mut self) -> Option<HistoryItem> {
         loop {
             if std::mem::take(&mut self.gap) {
-                return Some(Item::Gap);
+                return Some(HistoryItem::Gap);
             }
             if self.source.is_empty() {
                 if !self.next_block() {
-                    return std::mem::take(&mut self.gap).then_some(Item::Gap);
+                    return std::mem::take(&mut self.gap).then_some(HistoryItem::Gap);
                 }
                 continue;
             }
             if let Some(dated) = self.entries.read(&mut self.source) {
-                return Some(Item::Entry(Box::new(dated)));
+                return Some(HistoryItem::Entry(Box::new(dated)));
             }
             // The checksum is right and the entries are not: another program wrote them.
-            self.source = Source::new(&[]);
+            self.source = ByteSource::new(&[]);
             self.next = None;
             self.lose();
         }

@@ -10,12 +10,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::block::Block;
-use super::entry::{Begin, Entry, EntryWriter, OpenRun};
+use super::begin::{Begin, OpenRun};
+use super::entry::{EntryWriter, HistoryEntry};
 use crate::engine::event::{DnsReport, Event, Fact};
 use crate::engine::ids::{EndpointId, TargetRef, ZoneId};
 use crate::engine::journal::{Note, Noted, NotedProbe};
 use crate::engine::plan::Observed;
-use crate::engine::replaying::RunEnd;
+use crate::engine::journal::RunEnd;
 use crate::engine::types::Outcome;
 use crate::engine::{Engine, Moment};
 
@@ -26,7 +27,7 @@ const FULL: usize = 64 * 1024;
 const BEGIN_SOON: Duration = Duration::from_hours(1);
 
 /// The same if little was.
-const BEGIN_LATE: Duration = Duration::from_hours(6);
+const BEGIN_LATE: Duration = Duration::from_hours(12);
 
 /// The number of bytes that are much.
 const MUCH: usize = 16 * 1024;
@@ -44,7 +45,7 @@ pub(crate) struct Recorder {
     /// The nanoseconds of Unix time at which the process started.
     process: u64,
     /// The runs, by endpoint.
-    runs: Vec<Run>,
+    runs: Vec<RecordedRun>,
     /// The canaries with a run that goes on.
     canaries: BTreeSet<EndpointId>,
     /// The newest votes, which nothing rests on yet.
@@ -70,7 +71,7 @@ pub(crate) struct Recorder {
 
 /// A run of probes of one endpoint that changed nothing.
 #[derive(Debug, Clone, Copy, Default)]
-struct Run {
+struct RecordedRun {
     /// The last probe and the number of all, while it goes on.
     open: Option<RunEnd>,
     /// The class of the longest round trip.
@@ -85,7 +86,7 @@ pub(super) fn class(rtt: Duration) -> u8 {
     u8::try_from(u128::BITS - (micros - 1).leading_zeros()).unwrap_or(u8::MAX).min(62)
 }
 
-impl Run {
+impl RecordedRun {
     /// Whether a slow reply is an exception, to be written as a probe of its own. After several of them,
     /// the class becomes that of the newest.
     fn is_outlier(&mut self, class: u8) -> bool {
@@ -159,7 +160,7 @@ impl Recorder {
             listings: self.listings.clone(),
             out: engine.out_of_service(),
         };
-        self.writer.write(now, false, &Entry::Begin(Box::new(begin)));
+        self.writer.write(now, false, &HistoryEntry::Begin(Box::new(begin)));
     }
 
     /// Writes the notes of an engine since the last call. Returns a block if there are enough.
@@ -179,7 +180,7 @@ impl Recorder {
         }
         self.notes = notes;
         if let Some(at) = reloaded {
-            self.emit(at, &Entry::Uses(engine.endpoint_uses()));
+            self.emit(at, &HistoryEntry::Uses(engine.endpoint_uses()));
         }
         (self.writer.len() >= FULL).then(|| self.block(false))
     }
@@ -223,11 +224,11 @@ impl Recorder {
         if !matches!(note.what, Noted::Probe(_) | Noted::Late { .. }) {
             self.write_votes(at);
         }
-        self.emit(at, &Entry::Note(note.what));
+        self.emit(at, &HistoryEntry::Note(note.what));
     }
 
     /// Writes an entry of the current event.
-    fn emit(&mut self, at: Moment, entry: &Entry) {
+    fn emit(&mut self, at: Moment, entry: &HistoryEntry) {
         self.writer.write(at, self.has_begun, entry);
         self.has_begun = true;
         self.was_mark = false;
@@ -237,16 +238,16 @@ impl Recorder {
     fn write_votes(&mut self, now: Moment) {
         // Whether the current vote is news depends on the one before it.
         if let Some((at, event)) = self.replaced.take().filter(|_| self.voting.is_some()) {
-            self.emit(now, &Entry::Vote(now.since(at), event));
+            self.emit(now, &HistoryEntry::Vote(now.since(at), event));
         }
         for (voter, (at, event)) in std::mem::take(&mut self.votes) {
             let is_current = self.voting == Some(voter);
             self.emit(
                 now,
                 &if is_current {
-                    Entry::Note(Noted::Event(event))
+                    HistoryEntry::Note(Noted::Event(event))
                 } else {
-                    Entry::Vote(now.since(at), event)
+                    HistoryEntry::Vote(now.since(at), event)
                 },
             );
         }
@@ -256,7 +257,7 @@ impl Recorder {
     fn go_on(&mut self, at: Moment, probe: &NotedProbe) {
         let (index, of) = (usize::from(probe.endpoint), class(probe.rtt));
         if self.runs.len() <= index {
-            self.runs.resize_with(index + 1, Run::default);
+            self.runs.resize_with(index + 1, RecordedRun::default);
         }
         let run = &mut self.runs[index];
         let last = |count| RunEnd {
@@ -277,7 +278,7 @@ impl Recorder {
             if is_exception {
                 self.emit(
                     at,
-                    &Entry::Note(Noted::Probe(NotedProbe { quiet: false, ..probe.clone() })),
+                    &HistoryEntry::Note(Noted::Probe(NotedProbe { quiet: false, ..probe.clone() })),
                 );
                 return;
             }
@@ -293,7 +294,7 @@ impl Recorder {
         if probe.canary {
             self.canaries.insert(endpoint);
         }
-        self.emit(at, &Entry::RunBegin { endpoint, outcome, class });
+        self.emit(at, &HistoryEntry::RunBegin { endpoint, outcome, class });
     }
 
     /// Ends the run of an endpoint, if there is one.
@@ -301,7 +302,7 @@ impl Recorder {
         let run = self.runs.get_mut(usize::from(endpoint));
         if let Some(run) = run.and_then(|run| run.open.take()) {
             self.canaries.remove(&endpoint);
-            self.emit(at, &Entry::RunEnd(endpoint, run));
+            self.emit(at, &HistoryEntry::RunEnd(endpoint, run));
         }
     }
 
@@ -321,7 +322,7 @@ impl Recorder {
     /// Returns the entries since the last block with a mark up to which all runs go on.
     pub(crate) fn mark(&mut self, now: Moment, wall: u64) -> Block {
         let is_alone = self.writer.len() == 0;
-        self.writer.write(now, false, &Entry::Mark { wall });
+        self.writer.write(now, false, &HistoryEntry::Mark { wall });
         self.block(is_alone)
     }
 

@@ -72,7 +72,7 @@ impl WriterState {
 
 /// A request to the writer.
 #[derive(Debug)]
-enum Request {
+enum WriteRequest {
     /// Write this block.
     Write(Block),
     /// Write this block, and wait until it is on the disk.
@@ -86,7 +86,7 @@ enum Request {
 /// The way to the writer.
 #[derive(Debug)]
 pub(crate) struct HistoryWriter {
-    requests: SyncSender<Request>,
+    requests: SyncSender<WriteRequest>,
     state: Arc<WriterState>,
     half: u64,
 }
@@ -126,21 +126,21 @@ impl HistoryWriter {
 
     /// Has a block written.
     pub(crate) fn write(&self, block: Block) {
-        self.request(Request::Write(block));
+        self.request(WriteRequest::Write(block));
     }
 
     /// Has a block written and synced to the disk.
     pub(crate) fn sync(&self, block: Block) {
-        self.request(Request::Sync(block));
+        self.request(WriteRequest::Sync(block));
     }
 
     /// Has another file begun.
     pub(crate) fn rotate(&self) {
-        self.request(Request::Rotate);
+        self.request(WriteRequest::Rotate);
     }
 
     /// Hands a request on, unless the writer is so late that it has no room.
-    fn request(&self, request: Request) {
+    fn request(&self, request: WriteRequest) {
         if self.requests.try_send(request).is_err() {
             self.state.lose();
             self.state.set_failing(Some("the disk does not keep up".to_owned()));
@@ -150,7 +150,7 @@ impl HistoryWriter {
     /// Waits until everything is written, but not for long.
     pub(crate) fn finish(self) {
         let (done, finished) = sync_channel(1);
-        if self.requests.try_send(Request::Finish(done)).is_ok() {
+        if self.requests.try_send(WriteRequest::Finish(done)).is_ok() {
             let waited: Result<(), RecvTimeoutError> = finished.recv_timeout(LAST_BLOCK);
             if waited.is_err() {
                 tracing::warn!("the last minute of the history may be lost: the disk is slow");
@@ -167,13 +167,13 @@ struct WriterTask {
 }
 
 impl WriterTask {
-    fn run(&mut self, requests: &Receiver<Request>) {
+    fn run(&mut self, requests: &Receiver<WriteRequest>) {
         while let Ok(request) = requests.recv() {
             let done = match request {
-                Request::Write(block) => self.write(&block),
-                Request::Sync(block) => self.write(&block).and_then(|()| self.sync()),
-                Request::Rotate => self.rotate(),
-                Request::Finish(done) => {
+                WriteRequest::Write(block) => self.write(&block),
+                WriteRequest::Sync(block) => self.write(&block).and_then(|()| self.sync()),
+                WriteRequest::Rotate => self.rotate(),
+                WriteRequest::Finish(done) => {
                     let synced = self.sync();
                     // Nobody may wait any more.
                     let _ = done.send(());

@@ -9,26 +9,28 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use super::change::Changes;
-use super::probes::{Pending, Probes};
+use super::change::SettingChanges;
+use super::probes::{PendingProbe, ReplayedProbes};
 use super::provider::{SwiftProvider, TAKES};
-use super::recorded::{Ids, resume};
+use super::recorded::{ReplayIds, resume};
 use crate::engine::event::{Action, DnsReport, Event, Order};
 use crate::engine::ids::{EndpointId, ZoneId};
 use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::plan::Observed;
-use crate::engine::replaying::{ReplayStep, RunEnd};
+use crate::engine::journal::RunEnd;
+use crate::engine::replaying::ReplayStep;
 use crate::engine::settings::{ServiceSettings, Settings};
 use crate::engine::types::Health;
 use crate::engine::{Engine, Moment};
-use crate::history::entry::{Begin, Dated, Entry, OpenRun};
-use crate::history::reader::Item;
+use crate::history::begin::{Begin, OpenRun};
+use crate::history::entry::{Dated, HistoryEntry};
+use crate::history::reader::HistoryItem;
 
 /// What comes at some time.
 #[derive(Debug)]
 pub(super) enum Coming {
     /// The outcome of a probe.
-    Probe(Pending),
+    Probe(PendingProbe),
     /// The next probe of a run, if the run still has this number.
     Run(EndpointId, u64),
     /// A run begins.
@@ -47,7 +49,7 @@ pub(super) enum Coming {
 
 /// A run of probes that changed nothing.
 #[derive(Debug, Clone, Copy)]
-struct Run {
+struct PassedRun {
     run: OpenRun,
     /// The time of the last probe that was taken, or with which it was passed over.
     last: Moment,
@@ -59,13 +61,13 @@ struct Run {
 /// A replay of a history with other settings.
 #[derive(Debug)]
 pub(crate) struct AsAsked<'a> {
-    changes: &'a Changes,
+    changes: &'a SettingChanges,
     engine: Option<Engine>,
     /// The settings that were in force.
     recorded: Settings,
-    ids: Ids,
-    probes: Probes,
-    runs: BTreeMap<EndpointId, Run>,
+    ids: ReplayIds,
+    probes: ReplayedProbes,
+    runs: BTreeMap<EndpointId, PassedRun>,
     queue: BinaryHeap<Reverse<(Moment, u64)>>,
     coming: BTreeMap<u64, Coming>,
     count: u64,
@@ -80,13 +82,13 @@ pub(crate) struct AsAsked<'a> {
 
 impl<'a> AsAsked<'a> {
     /// Begins with these changes of the settings.
-    pub(crate) fn new(changes: &'a Changes) -> Self {
+    pub(crate) fn new(changes: &'a SettingChanges) -> Self {
         Self {
             changes,
             engine: None,
             recorded: Settings::new(ServiceSettings::new(Vec::new(), "")),
-            ids: Ids::default(),
-            probes: Probes::default(),
+            ids: ReplayIds::default(),
+            probes: ReplayedProbes::default(),
             runs: BTreeMap::new(),
             queue: BinaryHeap::new(),
             coming: BTreeMap::new(),
@@ -101,10 +103,10 @@ impl<'a> AsAsked<'a> {
     }
 
     /// Takes the next item of a history. Returns the actions that are certain now.
-    pub(crate) fn take(&mut self, item: Item) -> Vec<(Moment, Action)> {
+    pub(crate) fn take(&mut self, item: HistoryItem) -> Vec<(Moment, Action)> {
         match item {
-            Item::Gap => self.end_process(),
-            Item::Entry(dated) => self.take_entry(*dated),
+            HistoryItem::Gap => self.end_process(),
+            HistoryItem::Entry(dated) => self.take_entry(*dated),
         }
         std::mem::take(&mut self.out)
     }
@@ -117,26 +119,26 @@ impl<'a> AsAsked<'a> {
 
     fn take_entry(&mut self, Dated { at, entry, .. }: Dated) {
         match entry {
-            Entry::Begin(begin) => {
+            HistoryEntry::Begin(begin) => {
                 if begin.is_start || self.engine.is_none() {
                     self.end_process();
                     self.begin(&begin, at);
                 }
             }
-            Entry::Uses(uses) => {
+            HistoryEntry::Uses(uses) => {
                 // The reload has to take place first.
                 self.advance(at);
                 if let Some(engine) = &self.engine {
-                    self.ids = Ids::of(&uses, engine);
+                    self.ids = ReplayIds::of(&uses, engine);
                     self.probes.follow(engine, &self.recorded);
                 }
             }
-            Entry::Vote(earlier, event) => {
+            HistoryEntry::Vote(earlier, event) => {
                 let then = at.before(earlier);
                 self.step(then, ReplayStep::Earlier(then, event));
             }
-            Entry::Mark { .. } => {}
-            Entry::RunBegin { endpoint, outcome, class } => {
+            HistoryEntry::Mark { .. } => {}
+            HistoryEntry::RunBegin { endpoint, outcome, class } => {
                 for id in self.ids.get(endpoint).to_vec() {
                     let run = OpenRun { endpoint: id, outcome, class };
                     self.probes.run_begins(id, outcome, at);
@@ -144,12 +146,12 @@ impl<'a> AsAsked<'a> {
                     self.add(at, Coming::RunBegin(run));
                 }
             }
-            Entry::RunEnd(endpoint, run) => {
+            HistoryEntry::RunEnd(endpoint, run) => {
                 for id in self.ids.get(endpoint).to_vec() {
                     self.add(at, Coming::RunEnd(id, run));
                 }
             }
-            Entry::Note(noted) => self.take_note(at, noted),
+            HistoryEntry::Note(noted) => self.take_note(at, noted),
         }
         if at > self.read {
             self.read = at;
@@ -218,14 +220,14 @@ impl<'a> AsAsked<'a> {
     fn begin(&mut self, begin: &Begin, at: Moment) {
         let settings = self.changes.applied(&begin.settings);
         let mut engine = Engine::replaying(settings, begin.drains.clone(), at);
-        self.ids = Ids::of(&begin.uses, &engine);
+        self.ids = ReplayIds::of(&begin.uses, &engine);
         if !begin.is_start {
             resume(&mut engine, begin, &self.ids, at);
             for (zone, observed) in &begin.listings {
                 self.provider.listed(*zone, observed, engine.settings());
             }
         }
-        self.probes = Probes::default();
+        self.probes = ReplayedProbes::default();
         self.recorded = begin.settings.clone();
         self.probes.follow(&engine, &self.recorded);
         self.engine = Some(engine);
@@ -278,7 +280,7 @@ impl<'a> AsAsked<'a> {
             }
             Coming::RunBegin(run) => {
                 self.count += 1;
-                let run = Run { run, last: at, number: self.count, is_asleep: false };
+                let run = PassedRun { run, last: at, number: self.count, is_asleep: false };
                 self.runs.insert(run.run.endpoint, run);
                 self.probe_of_run(at, run.run.endpoint);
             }
@@ -304,7 +306,7 @@ impl<'a> AsAsked<'a> {
     }
 
     /// Takes the outcome of a probe.
-    fn judged(&mut self, at: Moment, pending: Pending) {
+    fn judged(&mut self, at: Moment, pending: PendingProbe) {
         let Some(engine) = &self.engine else { return };
         let id = pending.probe.endpoint;
         if pending.is_assumed && engine.health_at(id) == Some(Health::Down) {
@@ -325,7 +327,7 @@ impl<'a> AsAsked<'a> {
             return;
         }
         let (outcome, number) = (run.run.outcome, run.number);
-        let next = at + self.probes.interval(id);
+        let next = at + self.probes.pace_of_run(id, outcome);
         self.add(next, Coming::Run(id, number));
         let probe = self.probes.of_run(id, outcome, at);
         self.replay(at, ReplayStep::ProbeInOrder(probe, vec![outcome]));

@@ -8,7 +8,7 @@ use crate::engine::settings::{CheckSettings, ReturnSettings, ServiceSettings, Se
 
 /// Changes of the settings in force. What is not named stays as it was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
+pub(crate) struct SettingChanges {
     /// The changes of each service, by its name.
     pub services: BTreeMap<String, ServiceChange>,
     /// The changes of the canaries.
@@ -91,7 +91,7 @@ impl ServiceChange {
     }
 }
 
-impl Changes {
+impl SettingChanges {
     /// Returns settings with the changes applied.
     pub(crate) fn applied(&self, settings: &Settings) -> Settings {
         let mut settings = settings.clone();

@@ -8,11 +8,11 @@ use crate::engine::Moment;
 use crate::engine::event::Event;
 use crate::engine::ids::{EndpointId, TargetRef};
 use crate::engine::journal::Noted;
-use crate::engine::journaling::EndpointUse;
+use crate::engine::journal::EndpointUse;
 use crate::engine::settings::Settings;
 use crate::engine::types::Outcome;
-use crate::history::entry::Entry;
-use crate::history::reader::{Files, Item};
+use crate::history::entry::HistoryEntry;
+use crate::history::reader::{HistoryFiles, HistoryItem};
 
 /// The lost probes of all targets, with their names.
 #[derive(Debug, Default)]
@@ -39,25 +39,25 @@ fn targets(uses: &[(EndpointId, EndpointUse)]) -> BTreeMap<EndpointId, Vec<Targe
 
 impl LostProbes {
     /// Counts the lost probes of a history.
-    pub(crate) fn of(files: &Files, axis: Axis) -> Self {
+    pub(crate) fn of(files: &HistoryFiles, axis: Axis) -> Self {
         let mut lost = Self::default();
         let (mut by_endpoint, mut begin) = (BTreeMap::new(), (Moment::START, Duration::ZERO));
         for item in files.read() {
-            let Item::Entry(dated) = item else { continue };
+            let HistoryItem::Entry(dated) = item else { continue };
             let at = begin.1 + dated.at.since(begin.0);
             match dated.entry {
-                Entry::Begin(its) => {
+                HistoryEntry::Begin(its) => {
                     begin = (dated.at, Duration::from_nanos(its.wall));
                     by_endpoint = targets(&its.uses);
                     lost.name(&its.settings);
                 }
-                Entry::Uses(uses) => by_endpoint = targets(&uses),
-                Entry::Note(Noted::Event(event)) => {
+                HistoryEntry::Uses(uses) => by_endpoint = targets(&uses),
+                HistoryEntry::Note(Noted::Event(event)) => {
                     if let Event::Reloaded(settings) = *event {
                         lost.name(&settings);
                     }
                 }
-                Entry::Note(Noted::Probe(probe)) if probe.outcome == Outcome::Loss => {
+                HistoryEntry::Note(Noted::Probe(probe)) if probe.outcome == Outcome::Loss => {
                     lost.add(by_endpoint.get(&probe.endpoint), axis.column(at));
                 }
                 _ => {}

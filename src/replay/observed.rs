@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::change::{Changes, CheckChange};
+use super::change::{SettingChanges, CheckChange};
 use super::probes::heard_for;
 use crate::engine::event::Event;
 use crate::engine::ids::EndpointId;
 use crate::engine::journal::Noted;
-use crate::engine::journaling::EndpointUse;
+use crate::engine::journal::EndpointUse;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::types::Outcome;
-use crate::history::entry::Entry;
-use crate::history::reader::{Files, Item};
+use crate::history::entry::HistoryEntry;
+use crate::history::reader::{HistoryFiles, HistoryItem};
 
 /// The name of a check: that of its service, and its own.
 pub(crate) type CheckName = (String, String);
 
 /// What was observed of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Observation {
+pub(crate) struct ObservedCheck {
     /// The settings in force, those that observe least: the longest times between probes.
     pub check: CheckSettings,
     /// The shortest timeout for which it is known which replies came in time.
@@ -30,9 +30,9 @@ pub(crate) struct Observation {
 
 /// What was observed of all checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Observations {
+pub(crate) struct PastChecks {
     /// The checks of all services.
-    pub checks: BTreeMap<CheckName, Observation>,
+    pub checks: BTreeMap<CheckName, ObservedCheck>,
     /// The settings that were in force last.
     pub last: Option<Settings>,
     /// The beginning of the history, as time since that of Unix time.
@@ -41,15 +41,15 @@ pub(crate) struct Observations {
     pub to: Duration,
 }
 
-impl Observations {
+impl PastChecks {
     /// Reads a history.
-    pub(crate) fn of(files: &Files) -> Self {
+    pub(crate) fn of(files: &HistoryFiles) -> Self {
         let mut observations = Self::default();
         let mut names: BTreeMap<EndpointId, Vec<CheckName>> = BTreeMap::new();
         for item in files.read() {
-            let Item::Entry(dated) = item else { continue };
+            let HistoryItem::Entry(dated) = item else { continue };
             match dated.entry {
-                Entry::Begin(begin) => {
+                HistoryEntry::Begin(begin) => {
                     let wall = Duration::from_nanos(begin.wall);
                     observations.from = Some(observations.from.map_or(wall, |it| it.min(wall)));
                     observations.to = observations.to.max(wall);
@@ -59,14 +59,14 @@ impl Observations {
                         observations.class(names.get(&run.endpoint), run.class);
                     }
                 }
-                Entry::Uses(uses) => names = observations.names(&uses),
-                Entry::Mark { wall } => {
+                HistoryEntry::Uses(uses) => names = observations.names(&uses),
+                HistoryEntry::Mark { wall } => {
                     observations.to = observations.to.max(Duration::from_nanos(wall));
                 }
-                Entry::RunBegin { endpoint, outcome: Outcome::Reply, class } => {
+                HistoryEntry::RunBegin { endpoint, outcome: Outcome::Reply, class } => {
                     observations.class(names.get(&endpoint), class);
                 }
-                Entry::Note(Noted::Event(event)) => {
+                HistoryEntry::Note(Noted::Event(event)) => {
                     if let Event::Reloaded(settings) = *event {
                         observations.settings(&settings);
                     }
@@ -81,7 +81,7 @@ impl Observations {
         for service in settings.services.values() {
             for its in &service.checks {
                 let name = (service.name.clone(), its.name.clone());
-                let new = Observation {
+                let new = ObservedCheck {
                     check: its.check,
                     known_from: Duration::ZERO,
                     heard_for: heard_for(&its.check),
@@ -118,7 +118,7 @@ impl Observations {
     }
 
     /// Returns why changes cannot be answered, with the nearest that can be.
-    pub(crate) fn objections(&self, changes: &Changes) -> Vec<String> {
+    pub(crate) fn objections(&self, changes: &SettingChanges) -> Vec<String> {
         let mut objections = Vec::new();
         for (service, change) in &changes.services {
             for (name, change) in &change.checks {
@@ -135,7 +135,7 @@ impl Observations {
     }
 }
 
-impl Observation {
+impl ObservedCheck {
     /// Returns why a change cannot be answered, with the nearest that can be.
     fn objections(&self, change: &CheckChange) -> Vec<String> {
         let pace = self.check.pace;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::engine::ids::EndpointId;
 use crate::engine::journal::NotedProbe;
-use crate::engine::journaling::EndpointUse;
+use crate::engine::journal::EndpointUse;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::types::{Method, Outcome};
 use crate::engine::{Engine, Moment};
@@ -15,7 +15,7 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// A probe that is to be judged.
 #[derive(Debug, Clone)]
-pub(super) struct Pending {
+pub(super) struct PendingProbe {
     pub(super) probe: NotedProbe,
     /// The number that tells it from other probes of its endpoint.
     number: u64,
@@ -25,7 +25,7 @@ pub(super) struct Pending {
 
 /// The probes of one endpoint.
 #[derive(Debug)]
-struct Endpoint {
+struct ReplayedEndpoint {
     is_canary: bool,
     /// How it was probed.
     was: CheckSettings,
@@ -43,13 +43,13 @@ struct Endpoint {
 
 /// The probes of all endpoints.
 #[derive(Debug, Default)]
-pub(super) struct Probes {
-    endpoints: BTreeMap<EndpointId, Endpoint>,
+pub(super) struct ReplayedProbes {
+    endpoints: BTreeMap<EndpointId, ReplayedEndpoint>,
     count: u64,
     ahead: Duration,
 }
 
-impl Probes {
+impl ReplayedProbes {
     /// Follows the endpoints of an engine with changed settings. `recorded` are those that were in force.
     pub(super) fn follow(&mut self, engine: &Engine, recorded: &Settings) {
         let mut before = std::mem::take(&mut self.endpoints);
@@ -66,7 +66,7 @@ impl Probes {
             };
             let known = before.remove(&id);
             let endpoint =
-                Endpoint { is_canary, was, is, ..known.unwrap_or_else(|| Endpoint::new(is)) };
+                ReplayedEndpoint { is_canary, was, is, ..known.unwrap_or_else(|| ReplayedEndpoint::new(is)) };
             let longest = is.pace.interval.max(was.pace.interval)
                 + is.pace.timeout.max(was.pace.timeout)
                 + LATE;
@@ -89,6 +89,18 @@ impl Probes {
     pub(super) fn interval(&self, id: EndpointId) -> Duration {
         let its = self.endpoints.get(&id).map(|its| its.was.pace.interval);
         its.unwrap_or(Duration::from_secs(1)).max(Duration::from_millis(10))
+    }
+
+    /// Returns the time between two probes of a run that are taken one by one. A target that is not down
+    /// here yet would have been probed at the retry pace.
+    pub(super) fn pace_of_run(&self, id: EndpointId, outcome: Outcome) -> Duration {
+        let its = self.endpoints.get(&id).filter(|_| outcome == Outcome::Loss);
+        match its.filter(|its| its.is.thresholds.failure > its.was.thresholds.failure) {
+            Some(its) if !its.is_canary => {
+                its.is.pace.retry_interval.max(Duration::from_millis(10))
+            }
+            _ => self.interval(id),
+        }
     }
 
     /// Returns a probe of a run that was judged at a time.
@@ -119,7 +131,7 @@ impl Probes {
     }
 
     /// Returns when a probe would have been judged, and as what. `None` if it would not have been sent.
-    pub(super) fn judge(&mut self, at: Moment, mut probe: NotedProbe) -> Option<(Moment, Pending)> {
+    pub(super) fn judge(&mut self, at: Moment, mut probe: NotedProbe) -> Option<(Moment, PendingProbe)> {
         let its = self.endpoints.get_mut(&probe.endpoint)?;
         let (was, is) = (its.was.pace.timeout, its.is.pace.timeout);
         let mut when = at;
@@ -151,7 +163,7 @@ impl Probes {
         let number = self.count;
         let place = its.open.partition_point(|(sent, ..)| *sent <= probe.sent);
         its.open.insert(place, (probe.sent, number, None));
-        Some((when.max(probe.sent), Pending { probe, number, is_assumed: false }))
+        Some((when.max(probe.sent), PendingProbe { probe, number, is_assumed: false }))
     }
 
     /// Returns the probe that a late reply answers, if it would have been in time.
@@ -160,7 +172,7 @@ impl Probes {
         at: Moment,
         id: EndpointId,
         rtt: Duration,
-    ) -> Option<(Moment, Pending)> {
+    ) -> Option<(Moment, PendingProbe)> {
         let its = self.endpoints.get(&id)?;
         if rtt > its.is.pace.timeout {
             return None;
@@ -170,26 +182,26 @@ impl Probes {
         let open = its.open.iter().filter(|(.., outcome)| outcome.is_none());
         let (sent, number, _) = *open.min_by_key(|(other, ..)| distance(*other))?;
         let probe = NotedProbe { sent, rtt, ..self.of_run(id, Outcome::Reply, at) };
-        Some((at, Pending { probe, number, is_assumed: false }))
+        Some((at, PendingProbe { probe, number, is_assumed: false }))
     }
 
     /// Removes and returns the lost probes that are assumed before the last one.
-    pub(super) fn take_assumed(&mut self, id: EndpointId) -> Vec<(Moment, Pending)> {
+    pub(super) fn take_assumed(&mut self, id: EndpointId) -> Vec<(Moment, PendingProbe)> {
         let Some(its) = self.endpoints.get_mut(&id) else { return Vec::new() };
         let (assumed, timeout) = (std::mem::take(&mut its.assumed), its.is.pace.timeout);
         let mut pending = Vec::new();
         for sent in assumed {
             self.count += 1;
             let probe = NotedProbe { sent, ..self.of_run(id, Outcome::Loss, sent) };
-            pending.push((sent + timeout, Pending { probe, number: self.count, is_assumed: true }));
+            pending.push((sent + timeout, PendingProbe { probe, number: self.count, is_assumed: true }));
         }
         pending
     }
 
     /// Judges a probe. Returns it with the outcomes that count now, in the order of sending; `None` if it
     /// was judged before.
-    pub(super) fn judged(&mut self, pending: Pending) -> Option<(NotedProbe, Vec<Outcome>)> {
-        let Pending { probe, number, is_assumed } = pending;
+    pub(super) fn judged(&mut self, pending: PendingProbe) -> Option<(NotedProbe, Vec<Outcome>)> {
+        let PendingProbe { probe, number, is_assumed } = pending;
         let its = self.endpoints.get_mut(&probe.endpoint)?;
         let void = probe.quick && probe.outcome == Outcome::Loss;
         let counted = if void { Outcome::Fault } else { probe.outcome };
@@ -209,7 +221,7 @@ impl Probes {
     }
 }
 
-impl Endpoint {
+impl ReplayedEndpoint {
     fn new(check: CheckSettings) -> Self {
         Self {
             is_canary: false,

@@ -6,12 +6,13 @@ use super::facts::{bare, decisions, is_flip};
 use crate::engine::event::{Action, DnsReport, Event, Fact};
 use crate::engine::ids::EndpointId;
 use crate::engine::journal::{Noted, NotedProbe};
-use crate::engine::journaling::EndpointUse;
+use crate::engine::journal::EndpointUse;
 use crate::engine::replaying::ReplayStep;
 use crate::engine::types::Outcome;
 use crate::engine::{Engine, Moment};
-use crate::history::entry::{Begin, Dated, Entry, in_run_of_replies};
-use crate::history::reader::Item;
+use crate::history::begin::{Begin, in_run_of_replies};
+use crate::history::entry::{Dated, HistoryEntry};
+use crate::history::reader::HistoryItem;
 
 /// The most differences that are kept.
 const MOST_DIFFERENCES: usize = 20;
@@ -29,7 +30,7 @@ pub(crate) struct Difference {
 
 /// The result of the comparison so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Comparison {
+pub(crate) struct DecisionCheck {
     /// The number of recorded decisions that were compared.
     pub compared: u64,
     /// The number of those that were flips.
@@ -47,20 +48,20 @@ pub(crate) struct Comparison {
 #[derive(Debug, Default)]
 pub(crate) struct AsRecorded {
     engine: Option<Engine>,
-    ids: Ids,
+    ids: ReplayIds,
     /// Whether the start of the process is in the history.
     is_whole: bool,
     at: Moment,
     steps: Vec<ReplayStep>,
     facts: Vec<Fact>,
-    comparison: Comparison,
+    comparison: DecisionCheck,
 }
 
 /// The keys of endpoints in the replay, by those of the history.
 #[derive(Debug, Default)]
-pub(crate) struct Ids(Vec<Vec<EndpointId>>);
+pub(crate) struct ReplayIds(Vec<Vec<EndpointId>>);
 
-impl Ids {
+impl ReplayIds {
     /// Returns the keys in an engine, by the uses of the endpoints that a history names.
     pub(crate) fn of(uses: &[(EndpointId, EndpointUse)], engine: &Engine) -> Self {
         let mut theirs: BTreeMap<EndpointUse, EndpointId> = BTreeMap::new();
@@ -98,19 +99,19 @@ impl Ids {
 
 impl AsRecorded {
     /// Takes the next item of a history. Returns the actions of the engine for the event before it.
-    pub(crate) fn take(&mut self, item: Item) -> (Moment, Vec<Action>) {
+    pub(crate) fn take(&mut self, item: HistoryItem) -> (Moment, Vec<Action>) {
         let dated = match item {
-            Item::Gap => {
+            HistoryItem::Gap => {
                 let done = self.finish_event();
                 self.engine = None;
                 return done;
             }
-            Item::Entry(dated) => *dated,
+            HistoryItem::Entry(dated) => *dated,
         };
         let Dated { at, joined, entry } = dated;
         let done = if joined { (self.at, Vec::new()) } else { self.finish_event() };
         match entry {
-            Entry::Mark { .. } => {}
+            HistoryEntry::Mark { .. } => {}
             _ => {
                 self.at = at;
                 self.take_entry(entry);
@@ -119,26 +120,26 @@ impl AsRecorded {
         done
     }
 
-    fn take_entry(&mut self, entry: Entry) {
+    fn take_entry(&mut self, entry: HistoryEntry) {
         match entry {
-            Entry::Begin(begin) if begin.is_start || self.engine.is_none() => self.begin(&begin),
-            Entry::Uses(uses) => {
+            HistoryEntry::Begin(begin) if begin.is_start || self.engine.is_none() => self.begin(&begin),
+            HistoryEntry::Uses(uses) => {
                 // They follow a reload, which has to take place first.
                 let at = self.at;
                 self.finish_steps(at);
                 if let Some(engine) = &self.engine {
-                    self.ids = Ids::of(&uses, engine);
+                    self.ids = ReplayIds::of(&uses, engine);
                 }
             }
-            Entry::RunEnd(id, run) => {
+            HistoryEntry::RunEnd(id, run) => {
                 let ids = self.ids.get(id);
                 self.steps.extend(ids.iter().map(|id| ReplayStep::RunEnd(*id, run)));
             }
-            Entry::Vote(earlier, event) => {
+            HistoryEntry::Vote(earlier, event) => {
                 self.steps.push(ReplayStep::Earlier(self.at.before(earlier), event));
             }
-            Entry::Note(Noted::Fact(fact)) => self.facts.push(*fact),
-            Entry::Note(noted) => self.steps.extend(step(noted, &self.ids)),
+            HistoryEntry::Note(Noted::Fact(fact)) => self.facts.push(*fact),
+            HistoryEntry::Note(noted) => self.steps.extend(step(noted, &self.ids)),
             _ => {}
         }
     }
@@ -147,7 +148,7 @@ impl AsRecorded {
     fn begin(&mut self, begin: &Begin) {
         let at = self.at;
         let mut engine = Engine::replaying(begin.settings.clone(), begin.drains.clone(), at);
-        self.ids = Ids::of(&begin.uses, &engine);
+        self.ids = ReplayIds::of(&begin.uses, &engine);
         self.is_whole = begin.is_start;
         if !begin.is_start {
             resume(&mut engine, begin, &self.ids, at);
@@ -174,10 +175,10 @@ impl AsRecorded {
     }
 
     fn compare(&mut self, at: Moment, recorded: &[Fact], replayed: &[Fact]) {
-        let is_compared = |fact: &&Fact| self.is_whole || is_flip(fact);
         let counted = u64::try_from(recorded.len()).unwrap_or_default();
-        let recorded: Vec<&Fact> = recorded.iter().filter(is_compared).collect();
-        let replayed: Vec<&Fact> = replayed.iter().filter(is_compared).collect();
+        let [recorded, replayed] = [recorded, replayed].map(|facts| -> Vec<&Fact> {
+            facts.iter().filter(|fact| self.is_whole || is_flip(fact)).collect()
+        });
         let compared = u64::try_from(recorded.len()).unwrap_or_default();
         let flips = recorded.iter().filter(|fact| is_flip(fact)).count();
         let its = &mut self.comparison;
@@ -197,14 +198,14 @@ impl AsRecorded {
     }
 
     /// Returns the comparison, once the history has ended, and the actions for its last event.
-    pub(crate) fn end(mut self) -> (Comparison, Moment, Vec<Action>) {
+    pub(crate) fn end(mut self) -> (DecisionCheck, Moment, Vec<Action>) {
         let (at, actions) = self.finish_event();
         (self.comparison, at, actions)
     }
 }
 
 /// Brings an engine to the state in the middle of a process.
-pub(crate) fn resume(engine: &mut Engine, begin: &Begin, ids: &Ids, at: Moment) {
+pub(crate) fn resume(engine: &mut Engine, begin: &Begin, ids: &ReplayIds, at: Moment) {
     for (recorded, state) in &begin.subjects {
         for id in ids.get(*recorded) {
             engine.set_subject_state(*id, state);
@@ -222,7 +223,7 @@ pub(crate) fn resume(engine: &mut Engine, begin: &Begin, ids: &Ids, at: Moment) 
 }
 
 /// Returns the steps that a note stands for, other than a fact.
-pub(crate) fn step(noted: Noted, ids: &Ids) -> Vec<ReplayStep> {
+pub(crate) fn step(noted: Noted, ids: &ReplayIds) -> Vec<ReplayStep> {
     let step = match noted {
         Noted::Probe(probe) => {
             let own = ids.get(probe.endpoint).iter();

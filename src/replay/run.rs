@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::asked::AsAsked;
-use super::change::Changes;
+use super::change::SettingChanges;
 use super::facts::decisions;
-use super::recorded::{AsRecorded, Comparison};
+use super::recorded::{AsRecorded, DecisionCheck};
 use super::summary::{Summary, Tally};
 use crate::engine::Moment;
 use crate::engine::event::Action;
-use crate::history::entry::Entry;
-use crate::history::reader::{Damage, Files, Item};
+use crate::history::entry::HistoryEntry;
+use crate::history::reader::{Damage, HistoryFiles, HistoryItem};
 
 /// The result of a replay as it was.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Was {
     /// The decisions.
     pub tally: Tally,
     /// The comparison with the recorded decisions.
-    pub comparison: Comparison,
+    pub comparison: DecisionCheck,
     /// The damage of the history.
     pub damage: Damage,
     /// The end of the history.
@@ -46,9 +46,9 @@ impl Wall {
     }
 
     /// Returns the clock after an item.
-    fn after(mut self, item: &Item) -> Self {
-        let Item::Entry(dated) = item else { return self };
-        if let Entry::Begin(begin) = &dated.entry {
+    fn after(mut self, item: &HistoryItem) -> Self {
+        let HistoryItem::Entry(dated) = item else { return self };
+        if let HistoryEntry::Begin(begin) = &dated.entry {
             (self.begin, self.wall) = (dated.at, Duration::from_nanos(begin.wall));
         }
         self.at(dated.at);
@@ -57,7 +57,7 @@ impl Wall {
 }
 
 /// Replays a history as it was. `heard` is told each decision, and how many items were read.
-pub(crate) fn as_it_was(files: &Files, since: Duration, mut heard: impl FnMut(u64)) -> Was {
+pub(crate) fn as_it_was(files: &HistoryFiles, since: Duration, mut heard: impl FnMut(u64)) -> Was {
     let (mut replay, mut tally, mut wall) =
         (AsRecorded::default(), Tally::since(since), Wall::default());
     let mut reader = files.read();
@@ -79,8 +79,8 @@ fn add(tally: &mut Tally, at: Duration, actions: &[Action]) {
 
 /// Replays a history with other settings.
 pub(crate) fn as_asked(
-    files: &Files,
-    changes: &Changes,
+    files: &HistoryFiles,
+    changes: &SettingChanges,
     since: Duration,
     mut heard: impl FnMut(u64),
 ) -> Tally {

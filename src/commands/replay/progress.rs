@@ -6,13 +6,13 @@ use std::io::{self, IsTerminal, Write};
 const WIDTH: u64 = 30;
 
 /// A progress bar on stderr.
-pub(super) struct Progress {
+pub(super) struct ProgressBar {
     name: &'static str,
     items: u64,
     is_shown: bool,
 }
 
-impl Progress {
+impl ProgressBar {
     /// Returns the bar of a replay of this number of items.
     pub(super) fn new(name: &'static str, items: u64) -> Self {
         Self { name, items, is_shown: items > 100_000 && io::stderr().is_terminal() }
@@ -31,7 +31,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressBar {
     fn drop(&mut self) {
         if self.is_shown {
             let _ = write!(io::stderr(), "\r\u{1b}[K");

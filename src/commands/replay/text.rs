@@ -10,7 +10,7 @@ use crate::replay::run::Was;
 use crate::replay::summary::Summary;
 
 /// A replay that is to be shown.
-pub(super) struct Shown<'a> {
+pub(super) struct ShownReplay<'a> {
     pub(super) past: &'a Past,
     pub(super) was: &'a Was,
     /// The numbers as asked, if anything was.
@@ -66,7 +66,7 @@ pub(super) fn json(its: &Summary) -> Value {
     })
 }
 
-impl Shown<'_> {
+impl ShownReplay<'_> {
     /// Returns the table, with the check against the recorded decisions.
     pub(super) fn table(&self) -> String {
         let mut out = String::new();

@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::Past;
-use super::progress::Progress;
+use super::progress::ProgressBar;
 use super::text::{self, head, line};
 use crate::cli::TuneOptions;
 use crate::engine::settings::CheckSettings;
-use crate::replay::change::{Changes, CheckChange, ServiceChange};
+use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
 use crate::replay::run::{Was, as_asked};
 use crate::replay::summary::Summary;
 
@@ -102,8 +102,8 @@ impl Search<'_> {
         for (service, name) in self.checks() {
             services.entry(service.clone()).or_default().checks.insert(name.clone(), check);
         }
-        let changes = Changes { services, ..Changes::default() };
-        let progress = Progress::new("trying", self.past.items);
+        let changes = SettingChanges { services, ..SettingChanges::default() };
+        let progress = ProgressBar::new("trying", self.past.items);
         let tally = as_asked(&self.past.files, &changes, self.past.since, |read| progress.at(read));
         Tried { check, summary: self.was.summary_of(&tally) }
     }

@@ -1,7 +1,7 @@
 //! Replies and losses of one target, and when they flip its health.
 
 use super::evidence::Evidence;
-use crate::engine::journaling::SubjectState;
+use crate::engine::journal::SubjectState;
 use crate::engine::moment::Moment;
 use crate::engine::types::{Health, Thresholds};
 

@@ -59,3 +59,21 @@ impl Prober {
         released
     }
 }
+
+impl ProbeResult {
+    /// Returns the note about the self.
+    pub(in crate::engine) fn noted(&self) -> NotedProbe {
+        NotedProbe {
+            endpoint: self.endpoint,
+            canary: self.role == Role::Canary,
+            sent: self.judged.sent,
+            quick: self.judged.quick,
+            outcome: self.judged.outcome,
+            rtt: self.rtt.unwrap_or_default(),
+            other: self.other.clone(),
+            faulty: self.faulty,
+            released: self.in_order.len(),
+            quiet: false,
+        }
+    }
+}

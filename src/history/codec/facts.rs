@@ -1,7 +1,7 @@
 //! The facts of the journal: the decisions, and what tells of them.
 
 use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal};
-use crate::history::bytes::{Coded, Source, coded_enum, coded_struct};
+use crate::history::bytes::{Coded, ByteSource, coded_enum, coded_struct};
 
 coded_enum!(Fact {
     1 Flipped { service, target, from, to, count, silent_for, last_error },
@@ -40,7 +40,7 @@ impl Coded for Reason {
         place.put(out);
     }
 
-    fn get(from: &mut Source<'_>) -> Option<Self> {
+    fn get(from: &mut ByteSource<'_>) -> Option<Self> {
         Self::ALL.get(usize::get(from)?).copied()
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::event::{Drain, DrainScope};
 use crate::engine::ids::{
     EndpointId, OrderNumber, RequestId, RoomId, ServiceId, TargetRef, Ticket, ZoneId,
 };
-use crate::engine::journaling::EndpointUse;
+use crate::engine::journal::EndpointUse;
 use crate::engine::place::Place;
 use crate::engine::plan::{Desired, Family, Observed, SetKey};
 use crate::engine::types::{

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::past::{Past, scrambled, settings};
 use crate::engine::tests::recording::variable;
 use crate::history::block::{Block, HEAD};
-use crate::history::reader::{Damage, Files, Item};
-use crate::replay::change::Changes;
+use crate::history::reader::{Damage, HistoryFiles, HistoryItem};
+use crate::replay::change::SettingChanges;
 use crate::replay::run::{as_asked, as_it_was};
 
 /// The number of files that are damaged.
@@ -25,9 +25,9 @@ fn history() -> Vec<u8> {
 
 /// Reads a file to its end. Returns the number of entries, and the damage.
 fn read(file: &[u8]) -> (usize, Damage) {
-    let files = Files { files: vec![file.to_vec()] };
+    let files = HistoryFiles { files: vec![file.to_vec()] };
     let mut reader = files.read();
-    let entries = reader.by_ref().filter(|item| matches!(item, Item::Entry(_))).count();
+    let entries = reader.by_ref().filter(|item| matches!(item, HistoryItem::Entry(_))).count();
     (entries, reader.damage())
 }
 
@@ -77,9 +77,9 @@ fn a_damaged_file_is_read_without_a_panic_and_an_end_is_found() {
         let (entries, _) = read(&damaged);
         assert!(entries <= 2 * all, "seed {seed}: {entries} of {all}");
         if seed % 50 == 0 {
-            let files = Files { files: vec![damaged] };
+            let files = HistoryFiles { files: vec![damaged] };
             as_it_was(&files, Duration::ZERO, |_| {});
-            as_asked(&files, &Changes::default(), Duration::ZERO, |_| {});
+            as_asked(&files, &SettingChanges::default(), Duration::ZERO, |_| {});
         }
     }
 }
@@ -88,7 +88,7 @@ fn a_damaged_file_is_read_without_a_panic_and_an_end_is_found() {
 #[test]
 fn wrong_entries_with_right_checksums_are_refused_without_a_panic() {
     let file = history();
-    let whole = Files { files: vec![file] };
+    let whole = HistoryFiles { files: vec![file] };
     let blocks = crate::history::block::entries_of(&whole.files[0]);
     for seed in 0..variable("GOAVAIL_MUTATIONS").unwrap_or(MUTATIONS) {
         let which = usize::try_from(scrambled(seed)).unwrap_or_default() % blocks.len();
@@ -108,7 +108,7 @@ fn what_follows_damage_is_compared_again_from_the_next_hour_on() {
     let mut file = history();
     let place = file.len() / 4;
     file[place] ^= 0xff;
-    let was = as_it_was(&Files { files: vec![file] }, Duration::ZERO, |_| {});
+    let was = as_it_was(&HistoryFiles { files: vec![file] }, Duration::ZERO, |_| {});
     assert_eq!(was.damage.gaps, 1, "{:?}", was.damage);
     assert!(was.damage.bytes > 0 && was.damage.unused > 0);
     assert_eq!(was.comparison.differences, 0, "{:#?}", was.comparison.first);

@@ -6,12 +6,13 @@ use super::past::{Past, address, scrambled, settings};
 use crate::engine::Engine;
 use crate::engine::Moment;
 use crate::engine::journal::{Noted, NotedProbe};
-use crate::engine::replaying::RunEnd;
+use crate::engine::journal::RunEnd;
 use crate::engine::types::Outcome;
 use crate::history::block::{Block, HEAD};
-use crate::history::entry::{Begin, Entry, EntryWriter};
-use crate::history::reader::Files;
-use crate::replay::change::Changes;
+use crate::history::begin::Begin;
+use crate::history::entry::{EntryWriter, HistoryEntry};
+use crate::history::reader::HistoryFiles;
+use crate::replay::change::SettingChanges;
 use crate::replay::run::{as_asked, as_it_was};
 
 /// The pace of the file that ships.
@@ -80,7 +81,7 @@ impl Month {
             listings: [].into(),
             out: vec![],
         };
-        self.writer.write(now, false, &Entry::Begin(Box::new(begin)));
+        self.writer.write(now, false, &HistoryEntry::Begin(Box::new(begin)));
         self.block(true);
     }
 
@@ -99,18 +100,18 @@ impl Month {
             released: 1,
             quiet: false,
         };
-        self.writer.write(judged, false, &Entry::Note(Noted::Probe(probe)));
+        self.writer.write(judged, false, &HistoryEntry::Note(Noted::Probe(probe)));
     }
 
     fn run(&mut self, target: usize, at: Moment, outcome: Outcome) {
-        let entry = Entry::RunBegin { endpoint: target.into(), outcome, class: 15 };
+        let entry = HistoryEntry::RunBegin { endpoint: target.into(), outcome, class: 15 };
         self.writer.write(at, false, &entry);
     }
 
     fn end(&mut self, target: usize, at: Moment, outcome: Outcome) {
         let (judged, rtt) = (at.before(Duration::from_secs(1)), Duration::from_millis(10));
         let end = RunEnd { outcome, count: 1_000, sent: judged.before(rtt), judged, rtt };
-        self.writer.write(at, false, &Entry::RunEnd(target.into(), end));
+        self.writer.write(at, false, &HistoryEntry::RunEnd(target.into(), end));
     }
 
     fn blip(&mut self, target: usize, at: Moment) {
@@ -120,7 +121,7 @@ impl Month {
         self.run(target, at, Outcome::Reply);
     }
 
-    fn write(targets: usize, days: u32) -> Files {
+    fn write(targets: usize, days: u32) -> HistoryFiles {
         let settings = settings(targets, PACE, 3);
         let engine = Engine::new(settings, [].into(), Moment::START);
         let writer = EntryWriter::default();
@@ -146,7 +147,7 @@ impl Month {
             }
         }
         month.block(false);
-        Files { files: vec![month.file] }
+        HistoryFiles { files: vec![month.file] }
     }
 }
 
@@ -159,7 +160,7 @@ fn a_month_of_a_thousand_targets() {
     let was = as_it_was(&files, Duration::ZERO, |_| {});
     println!("as it was: {:.1} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
-    as_asked(&files, &Changes::default(), Duration::ZERO, |_| {});
+    as_asked(&files, &SettingChanges::default(), Duration::ZERO, |_| {});
     println!("as asked: {:.1} s", began.elapsed().as_secs_f64());
     assert_eq!(was.damage.gaps, 0);
 }

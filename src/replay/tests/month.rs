@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::past::{Past, address, scrambled, settings};
-use crate::history::reader::Files;
-use crate::replay::change::{Changes, CheckChange, ServiceChange};
+use crate::history::reader::HistoryFiles;
+use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
 use crate::replay::run::{as_asked, as_it_was};
 use crate::replay::summary::Summary;
 
@@ -28,7 +28,7 @@ fn silences() -> Vec<(Duration, Duration)> {
 }
 
 /// Returns the history of the month with these settings in force.
-fn month(failure: u32) -> Files {
+fn month(failure: u32) -> HistoryFiles {
     let silences = silences();
     let mut past = Past::new(&settings(2, [10_000, 2_000, 1_000], failure));
     let mut next = 0;
@@ -43,14 +43,14 @@ fn month(failure: u32) -> Files {
     past.files()
 }
 
-fn with(failure: u32) -> Changes {
+fn with(failure: u32) -> SettingChanges {
     let change = CheckChange { failure: NonZeroU32::new(failure), ..CheckChange::default() };
     let checks = [(String::new(), change)].into();
     let service = ServiceChange { checks, ..ServiceChange::default() };
-    Changes { services: [("default".to_owned(), service)].into(), ..Changes::default() }
+    SettingChanges { services: [("default".to_owned(), service)].into(), ..SettingChanges::default() }
 }
 
-fn asked(files: &Files, changes: &Changes) -> Summary {
+fn asked(files: &HistoryFiles, changes: &SettingChanges) -> Summary {
     let was = as_it_was(files, Duration::ZERO, |_| {});
     let tally = as_asked(files, changes, Duration::ZERO, |_| {});
     was.summary_of(&tally)
@@ -64,7 +64,7 @@ fn a_replay_with_other_settings_is_as_an_agent_with_them_would_have_been() {
     let summary = was.summary();
     assert!(summary.false_alarms > 80, "{summary:?}");
     assert_eq!(summary.withdrawals, summary.false_alarms + 3);
-    assert_eq!(asked(&recorded, &Changes::default()), summary, "nothing is changed");
+    assert_eq!(asked(&recorded, &SettingChanges::default()), summary, "nothing is changed");
     for failure in [2, 5, 8, 16] {
         let truth = as_it_was(&month(failure), Duration::ZERO, |_| {}).summary();
         let replayed = asked(&recorded, &with(failure));

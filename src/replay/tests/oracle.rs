@@ -10,9 +10,9 @@ use crate::engine::tests::recording::{
 };
 use crate::engine::{Engine, Moment};
 use crate::history::block::Block;
-use crate::history::reader::{Damage, Files};
+use crate::history::reader::{Damage, HistoryFiles};
 use crate::history::recorder::Recorder;
-use crate::replay::recorded::{AsRecorded, Comparison};
+use crate::replay::recorded::{AsRecorded, DecisionCheck};
 
 /// The number of schedules of each kind that are played.
 const SCHEDULES: u64 = 12;
@@ -77,8 +77,8 @@ impl Drop for Tape {
     }
 }
 
-fn replay(file: Vec<u8>) -> Comparison {
-    let files = Files { files: vec![file] };
+fn replay(file: Vec<u8>) -> DecisionCheck {
+    let files = HistoryFiles { files: vec![file] };
     let mut replay = AsRecorded::default();
     let mut reader = files.read();
     for item in reader.by_ref() {

@@ -14,7 +14,7 @@ use crate::engine::settings::{CheckSettings, ServiceSettings, Settings};
 use crate::engine::types::{Answer, Pace, Thresholds};
 use crate::engine::{Engine, Moment};
 use crate::history::block::{Block, HEAD};
-use crate::history::reader::Files;
+use crate::history::reader::HistoryFiles;
 use crate::history::recorder::Recorder;
 use crate::replay::provider::{SwiftProvider, TAKES};
 
@@ -199,11 +199,11 @@ impl Past {
     }
 
     /// Returns the history.
-    pub(super) fn files(mut self) -> Files {
+    pub(super) fn files(mut self) -> HistoryFiles {
         let now = Moment::after_start(self.now);
         let block = self.recorder.mark(now, u64::try_from(self.now.as_nanos()).unwrap());
         self.keep(&block);
-        Files { files: vec![self.file] }
+        HistoryFiles { files: vec![self.file] }
     }
 }
 

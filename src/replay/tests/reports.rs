@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::past::{Past, settings};
 use crate::history::block::{Block, HEAD, entries_of};
-use crate::history::reader::{Damage, Files};
-use crate::replay::change::{Changes, CheckChange, ServiceChange};
-use crate::replay::observed::Observations;
+use crate::history::reader::{Damage, HistoryFiles};
+use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
+use crate::replay::observed::PastChecks;
 use crate::replay::run::{Was, as_asked, as_it_was};
 
 /// The history of some minutes, in which all targets are silent for a minute from the third on.
@@ -20,13 +20,13 @@ fn history(minutes: u64) -> Vec<u8> {
 }
 
 fn replay(files: Vec<Vec<u8>>) -> Was {
-    as_it_was(&Files { files }, Duration::ZERO, |_| {})
+    as_it_was(&HistoryFiles { files }, Duration::ZERO, |_| {})
 }
 
-fn changed(change: CheckChange) -> Changes {
+fn changed(change: CheckChange) -> SettingChanges {
     let checks = [(String::new(), change)].into();
     let service = ServiceChange { checks, ..ServiceChange::default() };
-    Changes { services: [("default".to_owned(), service)].into(), ..Changes::default() }
+    SettingChanges { services: [("default".to_owned(), service)].into(), ..SettingChanges::default() }
 }
 
 /// amelielabs/amelie#17, duckdb/duckdb#14785: what was appended after a torn tail was never read again.
@@ -91,7 +91,7 @@ fn two_replays_of_a_file_are_equal() {
     let file = history(8);
     let [one, two] = [(), ()].map(|()| replay(vec![file.clone()]));
     assert_eq!((one.comparison.clone(), one.summary()), (two.comparison.clone(), two.summary()));
-    let files = Files { files: vec![file] };
+    let files = HistoryFiles { files: vec![file] };
     let changes = changed(CheckChange { failure: NonZeroU32::new(5), ..CheckChange::default() });
     let [one, two] = [(), ()].map(|()| {
         let tally = as_asked(&files, &changes, Duration::ZERO, |_| {});
@@ -103,9 +103,9 @@ fn two_replays_of_a_file_are_equal() {
 /// freqtrade/freqtrade#4976, PKScreener#64: a backtest with the settings in force differed from the live run.
 #[test]
 fn nothing_asked_is_as_it_was() {
-    let files = Files { files: vec![history(8)] };
+    let files = HistoryFiles { files: vec![history(8)] };
     let was = as_it_was(&files, Duration::ZERO, |_| {});
-    let tally = as_asked(&files, &Changes::default(), Duration::ZERO, |_| {});
+    let tally = as_asked(&files, &SettingChanges::default(), Duration::ZERO, |_| {});
     assert_eq!(was.summary_of(&tally), was.summary());
     assert!(was.summary().withdrawals > 0);
 }
@@ -141,13 +141,13 @@ fn the_wall_clock_takes_no_part_in_the_comparison() {
 fn a_history_without_decisions_compares_none() {
     let was = replay(vec![HEAD.to_vec()]);
     assert_eq!((was.comparison.compared, was.comparison.differences), (0, 0));
-    assert_eq!(Observations::of(&Files { files: vec![HEAD.to_vec()] }).from, None);
+    assert_eq!(PastChecks::of(&HistoryFiles { files: vec![HEAD.to_vec()] }).from, None);
 }
 
 /// grafana/grafana#19717: 30 s were asked for, and the answer was that of 15 min without a word.
 #[test]
 fn a_pace_at_which_nothing_was_probed_is_refused_with_the_nearest() {
-    let seen = Observations::of(&Files { files: vec![history(8)] });
+    let seen = PastChecks::of(&HistoryFiles { files: vec![history(8)] });
     let second = Duration::from_secs;
     let rows = [
         (
