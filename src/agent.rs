@@ -10,7 +10,7 @@
 //! - `state_store`, `state_saver`, `calendar`: the memory across restarts, and the dates of drains
 //! - `reload`, `fixed`, `settings`: the configuration, and its changes; `ids`: the ids of services
 //!   and zones by name
-//! - `history`: what the decisions rested on, in a file
+//! - `history`: the grounds of the decisions, in a file
 //! - `startup`: the first log lines, and the rehearsal
 //! - `signals`, `tasks`: the process
 //!
@@ -48,7 +48,7 @@ use tokio::sync::mpsc;
 
 use crate::config::ConfigErrors;
 use crate::dns::ProviderError;
-use crate::engine::Engine;
+use crate::engine::{Engine, Moment};
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
 use crate::file;
 use crate::probe::details::Details;
@@ -207,36 +207,27 @@ impl AgentStart {
         if let Some(status) = &mut status {
             let requests = reconcilers.counters().clone();
             let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
-            status.follow(CounterSources {
-                requests,
-                votes,
-                notices: notices.counters().clone(),
-                history: None,
-            });
+            let notices = notices.counters().clone();
+            status.follow(CounterSources::of(requests, votes, notices));
         }
         let drains = store.drains(&settings, &ids, clock.now());
         let mut engine = Engine::new(settings, drains, clock.now());
         startup::log_drains(&engine);
         startup::log_start(&config, engine.settings(), &icmp);
-        let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, engine.settings()));
         // A rehearsal is no past to learn from.
-        let recorded = config.sections.history.clone().filter(|_| rehearsed.is_none());
-        if let Some(targets) = rehearsed {
-            engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
-        }
+        let recorded = config.sections.history.clone().filter(|_| rehearse.is_none());
+        engine = rehearsing(engine, rehearse, clock.now() + REHEARSE_AFTER);
         let history = HistoryKeeper::start_if(recorded, &mut engine, clock.now())?;
         if let (Some(status), Some(history)) = (&mut status, &history) {
             status.follow_history(history.state());
         }
-        let requests = Arc::clone(ids.requests());
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
         let heartbeat = HeartbeatObserver::start(&config, clock, &talk, notices.counters());
-        let tools = Tools::new(icmp, requests, details).of_this_process();
         systemd::ready();
         Ok(EventLoop {
             engine,
             clock,
-            probe: Arc::new(NetworkProber::new(tools)),
+            probe: Arc::new(prober(icmp, &ids, details)),
             observers: Observers { log: LogObserver, notices, warnings, heartbeat, status },
             reconcilers,
             peers,
@@ -252,6 +243,18 @@ impl AgentStart {
             outbox,
         })
     }
+}
+
+/// Returns the agent with a rehearsal of these targets, if there is one.
+fn rehearsing(engine: Engine, wanted: Option<CommandTarget>, begin: Moment) -> Engine {
+    let Some(wanted) = wanted else { return engine };
+    let targets = startup::rehearsed(&wanted, engine.settings());
+    engine.rehearsing(&targets, begin)
+}
+
+/// Returns the sender of all probes of this process.
+fn prober(icmp: Icmp, ids: &Ids, details: Arc<Details>) -> NetworkProber {
+    NetworkProber::new(Tools::new(icmp, Arc::clone(ids.requests()), details).of_this_process())
 }
 
 /// Ends in order: the current change to DNS may finish, the peers are notified, notices are sent. A

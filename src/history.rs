@@ -1,4 +1,4 @@
-//! The history: what the decisions rested on, kept in a file, for `replay`, `tune` and `explain`.
+//! The history: the grounds of the decisions, kept in a file, for `replay`, `tune` and `explain`.
 //!
 //! `docs/history.md` has the form of the file. [`bytes`], `codec`, [`entry`], `block`, `crc` are that form;
 //! [`recorder`] turns the notes of the engine into entries, and [`reader`] reads them past damage.

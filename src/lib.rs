@@ -24,7 +24,7 @@
 //! | `cluster` | the other agents: votes and membership | `config`, `engine`, `heart`, `http`, `serve` |
 //! | `notify` | sends notices to people, and heartbeats, and never blocks | `config`, `heart`, `http` |
 //! | `status` | the status of the agent, and the operator's commands | `config`, `engine`, `heart` |
-//! | `history` | what the decisions rested on, in files | `config`, `engine` |
+//! | `history` | the grounds of the decisions, in files | `config`, `engine` |
 //! | `replay` | recorded pasts through the engine, as they were and with other settings | `engine`, `history` |
 //! | `state` | state kept across restarts | `config`, `file` |
 //! | `file` | reads files with a time limit | nothing |

@@ -140,13 +140,8 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
             start_log(invocation, log::start)?;
             report(commands::notify(&configuration(invocation)?, asked, wall())?)
         }
-        Command::Replay(asked) => {
-            let replayed = commands::replay(&configurations(invocation), asked);
-            report(replayed.map_err(of_replay)?)
-        }
-        Command::Tune(asked) => {
-            report(commands::tune(&configurations(invocation), asked).map_err(of_replay)?)
-        }
+        Command::Replay(asked) => replayed(commands::replay(&configurations(invocation), asked)),
+        Command::Tune(asked) => replayed(commands::tune(&configurations(invocation), asked)),
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }
@@ -210,13 +205,13 @@ fn configurations(invocation: &Invocation) -> Configurations<'_> {
     Configurations { path: &invocation.config_file, asked: &invocation.asked, env: &variable }
 }
 
-/// Returns the failure of a replay.
-fn of_replay(refusal: ReplayRefusal) -> ProgramFailure {
-    match refusal {
+/// Prints the result of a replay.
+fn replayed(replayed: Result<CommandReport, ReplayRefusal>) -> Result<(), ProgramFailure> {
+    report(replayed.map_err(|refusal| match refusal {
         ReplayRefusal::Configuration(errors) => ProgramFailure::Configuration(errors),
         ReplayRefusal::Refused(why) => ProgramFailure::Refused(why),
         ReplayRefusal::Failed(why) => ProgramFailure::Stopped(anyhow::anyhow!(why)),
-    }
+    })?)
 }
 
 /// Returns the addresses at which the running agent can be queried.

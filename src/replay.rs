@@ -3,14 +3,15 @@
 //!
 //! - `recorded`: a history through the engine that made it, and the differences from it
 //! - `asked`: a history with other settings, which are `change`s; `probes` judges them anew, and
-//!   `provider` does what is ordered
-//! - `observed`: what was observed, and so can be answered
+//!   `provider` carries out the orders
+//! - `observed`: the questions that can be answered
 //! - `summary`: the withdrawals of a replay in numbers; `run`: both replays, one beside the other
 //! - `drawing`: targets over time, with the `lost` probes
 //! - `facts`: facts without the parts that a history rounds
 
 pub(crate) mod asked;
 pub(crate) mod change;
+mod coming;
 pub(crate) mod drawing;
 pub(crate) mod facts;
 pub(crate) mod lost;

@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Send one notice of each kind, marked as a test, to every channel and show the answers
     #[command(after_help = exits::NOTIFY)]
     Notify(NotifyOptions),
-    /// Show what other settings would have done in the recorded past, beside what was
+    /// Replay the recorded past with other settings, beside the one as it was
     #[command(after_help = exits::REPLAY)]
     Replay(ReplayOptions),
     /// Find the settings that would have noticed fastest with few false alarms in the recorded past

@@ -1,4 +1,4 @@
-//! `goavail replay` and `goavail tune`: what other settings would have done.
+//! `goavail replay` and `goavail tune`: the recorded past with other settings.
 
 mod overrides;
 mod picture;
@@ -43,7 +43,7 @@ pub(crate) struct Configurations<'a> {
     pub path: &'a Path,
     /// The options that affect the configuration.
     pub asked: &'a Asked,
-    /// The environment.
+    /// The environment variables.
     pub env: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Configurations<'_> {
     }
 }
 
-/// A history, and what was observed in it.
+/// A history, and the checks that it observed.
 struct Past {
     files: HistoryFiles,
     observations: PastChecks,
@@ -94,11 +94,11 @@ fn read(history: &HistoryConfig) -> Result<HistoryFiles, ReplayRefusal> {
     Ok(HistoryFiles { files })
 }
 
-/// Replays the recorded past with other settings, beside what was.
+/// Replays the recorded past with other settings, beside the one as it was.
 ///
 /// # Errors
 ///
-/// Fails if the configuration is not valid, the history cannot be read, or asks for what was not
+/// Fails if the configuration is not valid, the history cannot be read, or the changes were not
 /// observed.
 pub(crate) fn replay(
     configurations: &Configurations<'_>,

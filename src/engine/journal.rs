@@ -212,7 +212,7 @@ pub(crate) enum EndpointUse {
         /// The place of the check among those of the service.
         check: usize,
     },
-    /// A canary.
+    /// It is a canary.
     Canary(Endpoint),
 }
 

@@ -1,7 +1,7 @@
 //! An engine that is given the notes of a journal in the place of probes.
 //!
 //! It probes nothing. As recorded, it looks at things by time when the journal says that this was done,
-//! and so decides exactly what was decided. With other settings, it looks at things when they are due,
+//! and so decides exactly as the agent did. With other settings, it looks at things when they are due,
 //! and the player brings the outcomes of the probes in the order in which it would have learned them.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What is known where a process or a file begins.
+//! The knowledge where a process or a file begins.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::engine::plan::Observed;
 use crate::engine::settings::Settings;
 use crate::engine::types::{Health, Outcome};
 
-/// What is known where a process or a file begins.
+/// The knowledge where a process or a file begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Begin {
     /// The nanoseconds of Unix time at the start of the process, which tells processes apart.

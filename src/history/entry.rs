@@ -1,6 +1,6 @@
 //! The entries of a history, and their bytes.
 //!
-//! An entry is its kind, the time since the entry before it in its block, and what it tells. Probes and
+//! An entry is its kind, the time since the entry before it in its block, and its content. Probes and
 //! runs of probes have a form of their own, since nearly all entries are about them.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::engine::types::Outcome;
 /// An entry of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HistoryEntry {
-    /// What is known where a process or a file begins.
+    /// The knowledge where a process or a file begins.
     Begin(Box<Begin>),
     /// The uses of all endpoints, after a reload.
     Uses(Vec<(EndpointId, EndpointUse)>),
@@ -105,7 +105,7 @@ impl EntryWriter {
         std::mem::take(&mut self.out)
     }
 
-    /// Begins anew, as a reader does who knows nothing of earlier blocks.
+    /// Begins anew, as a reader without the earlier blocks does.
     pub(crate) fn reset(&mut self) {
         self.at = Moment::START;
         self.listings.clear();
@@ -250,7 +250,7 @@ impl EntryReader {
         Some(Dated { at, joined, entry })
     }
 
-    /// Reads what a note of this kind tells.
+    /// Reads the content of a note of this kind.
     fn noted(&mut self, kind: u8, from: &mut ByteSource<'_>) -> Option<Noted> {
         Some(match kind {
             kind::PROBE => Noted::Probe(get_probe(self.at, from)?),

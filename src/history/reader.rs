@@ -1,4 +1,4 @@
-//! Reads the entries of a history, past whatever is damaged.
+//! Reads the entries of a history, past any damage.
 
 use super::block::Blocks;
 use super::bytes::ByteSource;
@@ -11,10 +11,10 @@ pub(crate) struct HistoryFiles {
     pub files: Vec<Vec<u8>>,
 }
 
-/// What comes next in a history.
+/// The next part of a history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HistoryItem {
-    /// An entry.
+    /// A dated entry.
     Entry(Box<Dated>),
     /// Something is missing: the entries up to the next beginning cannot be used.
     Gap,
@@ -78,7 +78,7 @@ impl HistoryReader<'_> {
             };
             self.count_skipped(self.blocks.skipped - skipped);
             if block.begins {
-                // A process that starts, or a file that repeats what is known, loses nothing.
+                // A process that starts, or a file that repeats the state, loses nothing.
                 self.entries.reset();
             } else if self.next != Some(block.sequence) {
                 if self.next.take().is_some() {

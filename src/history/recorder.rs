@@ -2,7 +2,7 @@
 //!
 //! A probe that changes nothing but the age of the evidence is part of a run. A run is written where it
 //! begins and where it ends, with its last probe; in between, a mark once a minute says that it goes on.
-//! Whatever a decision may rest on ends the runs first that it may rest on: a sweep, isolation and a
+//! An event on which a decision may rest ends first the runs on which it may rest as well: a sweep, isolation and a
 //! reload all of them, a lost probe those of the canaries.
 
 use std::collections::{BTreeMap, BTreeSet};

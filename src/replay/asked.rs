@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use super::change::SettingChanges;
+use super::coming::{Coming, PassedRun};
 use super::probes::{PendingProbe, ReplayedProbes};
 use super::provider::{SwiftProvider, TAKES};
 use super::recorded::{ReplayIds, resume};
-use crate::engine::event::{Action, DnsReport, Event, Order};
-use crate::engine::ids::{EndpointId, ZoneId};
+use crate::engine::event::{Action, DnsReport, Event};
+use crate::engine::ids::EndpointId;
 use crate::engine::journal::{Noted, NotedProbe};
-use crate::engine::plan::Observed;
 use crate::engine::journal::RunEnd;
 use crate::engine::replaying::ReplayStep;
 use crate::engine::settings::{ServiceSettings, Settings};
@@ -25,38 +25,6 @@ use crate::engine::{Engine, Moment};
 use crate::history::begin::{Begin, OpenRun};
 use crate::history::entry::{Dated, HistoryEntry};
 use crate::history::reader::HistoryItem;
-
-/// What comes at some time.
-#[derive(Debug)]
-pub(super) enum Coming {
-    /// The outcome of a probe.
-    Probe(PendingProbe),
-    /// The next probe of a run, if the run still has this number.
-    Run(EndpointId, u64),
-    /// A run begins.
-    RunBegin(OpenRun),
-    /// A run ends.
-    RunEnd(EndpointId, RunEnd),
-    /// A step that rests on no probe.
-    Step(Box<ReplayStep>),
-    /// The provider carries out an order.
-    Order(ZoneId, Box<Order>),
-    /// The provider lists a zone.
-    List(ZoneId),
-    /// The last listing that was recorded.
-    Listed(ZoneId, Box<Observed>),
-}
-
-/// A run of probes that changed nothing.
-#[derive(Debug, Clone, Copy)]
-struct PassedRun {
-    run: OpenRun,
-    /// The time of the last probe that was taken, or with which it was passed over.
-    last: Moment,
-    /// The number of the run, which tells its probes from those of an earlier one.
-    number: u64,
-    is_asleep: bool,
-}
 
 /// A replay of a history with other settings.
 #[derive(Debug)]
@@ -345,7 +313,7 @@ impl<'a> AsAsked<'a> {
         }
     }
 
-    /// Has the engine take a step, and does what it asks for.
+    /// Has the engine take a step, and carries out its actions.
     fn replay(&mut self, at: Moment, step: ReplayStep) {
         let Some(engine) = &mut self.engine else { return };
         let actions = engine.replay(at, [step]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::engine::settings::{CheckSettings, ReturnSettings, ServiceSettings, Settings};
 
-/// Changes of the settings in force. What is not named stays as it was.
+/// Changes of the settings in force. All others stay as they were.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SettingChanges {
     /// The changes of each service, by its name.

@@ -62,9 +62,9 @@ fn escaped(text: &str) -> String {
 /// The part of time that is drawn.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Axis {
-    /// The beginning.
+    /// The beginning of it.
     pub from: Duration,
-    /// The end.
+    /// The end of it.
     pub to: Duration,
 }
 

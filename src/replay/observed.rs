@@ -1,4 +1,4 @@
-//! What was observed, and so what can be answered: a probe that was not sent has no outcome.
+//! The questions that can be answered: a probe that was not sent has no outcome.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::history::reader::{HistoryFiles, HistoryItem};
 /// The name of a check: that of its service, and its own.
 pub(crate) type CheckName = (String, String);
 
-/// What was observed of one check.
+/// The observation of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ObservedCheck {
     /// The settings in force, those that observe least: the longest times between probes.
@@ -28,7 +28,7 @@ pub(crate) struct ObservedCheck {
     pub heard_for: Duration,
 }
 
-/// What was observed of all checks.
+/// The observations of all checks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PastChecks {
     /// The checks of all services.
@@ -37,7 +37,7 @@ pub(crate) struct PastChecks {
     pub last: Option<Settings>,
     /// The beginning of the history, as time since that of Unix time.
     pub from: Option<Duration>,
-    /// Its end.
+    /// The end of the history.
     pub to: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! The probes of a replay with other settings: when each would have been judged, and as what.
+//! The probes of a replay with other settings: when each would have been judged, and its outcome.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl ReplayedProbes {
         }
     }
 
-    /// Returns how far the history has to be read beyond what is decided.
+    /// Returns how far the history has to be read beyond the last decision.
     pub(super) fn ahead(&self) -> Duration {
         self.ahead
     }
@@ -130,7 +130,7 @@ impl ReplayedProbes {
         }
     }
 
-    /// Returns when a probe would have been judged, and as what. `None` if it would not have been sent.
+    /// Returns when a probe would have been judged, with its outcome. `None` if it would not have been sent.
     pub(super) fn judge(&mut self, at: Moment, mut probe: NotedProbe) -> Option<(Moment, PendingProbe)> {
         let its = self.endpoints.get_mut(&probe.endpoint)?;
         let (was, is) = (its.was.pace.timeout, its.is.pace.timeout);

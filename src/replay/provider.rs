@@ -1,5 +1,5 @@
-//! A provider that does what it is asked, as fast as a provider is: what would have been ordered with
-//! other settings was never sent to the real one.
+//! A provider that carries out each order as fast as a provider does: the orders of other settings were
+//! never sent to the real one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ pub(crate) const TAKES: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct SwiftProvider {
     zones: BTreeMap<ZoneId, Observed>,
-    /// The records of which the contents are known.
+    /// The records with known contents.
     known: BTreeSet<(SetKey, IpAddr)>,
 }
 

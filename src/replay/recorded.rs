@@ -1,4 +1,4 @@
-//! A history through the engine that made it: it must decide what was decided, one by one.
+//! A history through the engine that made it: it must make the same decisions, one by one.
 
 use std::collections::BTreeMap;
 

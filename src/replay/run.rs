@@ -15,7 +15,7 @@ use crate::history::reader::{Damage, HistoryFiles, HistoryItem};
 /// The result of a replay as it was.
 #[derive(Debug)]
 pub(crate) struct Was {
-    /// The decisions.
+    /// The decisions of the replay.
     pub tally: Tally,
     /// The comparison with the recorded decisions.
     pub comparison: DecisionCheck,

@@ -13,7 +13,7 @@ pub(crate) const SOON: Duration = Duration::from_mins(1);
 /// A time in which something lasted, as times since the beginning of Unix time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// The beginning.
+    /// The beginning of it.
     pub from: Duration,
     /// The end; `None` while it lasts.
     pub to: Option<Duration>,
@@ -52,13 +52,13 @@ pub(crate) struct Tally {
 pub(crate) struct Summary {
     /// The number of times that an address was taken out for its health.
     pub withdrawals: u64,
-    /// The number of those whose target answered again within a minute.
+    /// The number of those with a target that answered again within a minute.
     pub false_alarms: u64,
     /// The longest time from the last reply to the verdict.
     pub slowest: Option<Duration>,
     /// The median of those times.
     pub median: Option<Duration>,
-    /// For how long addresses were in DNS whose target was dead for a minute or longer.
+    /// For how long addresses were in DNS while their target was dead for a minute or longer.
     pub dead_in_dns: Duration,
 }
 

@@ -67,8 +67,6 @@ pub(in crate::agent) struct StatusObserver {
     unfound: BTreeMap<ZoneId, String>,
     /// The channels that rejected the last notice, and the error of each.
     failing_channels: BTreeMap<Arc<str>, String>,
-    /// The reason why the history is not kept, if it is not.
-    failing_history: Option<String>,
     sources: CounterSources,
     /// Removes the control socket at the end.
     _socket: Option<SocketFile>,
@@ -83,6 +81,19 @@ pub(in crate::agent) struct CounterSources {
     pub(in crate::agent) notices: NoticeCounters,
     /// The state of the history, if one is kept.
     pub(in crate::agent) history: Option<Arc<WriterState>>,
+    /// The reason why the history is not kept, as it was published last.
+    failing_history: Option<String>,
+}
+
+impl CounterSources {
+    /// Returns these counters, without a history.
+    pub(in crate::agent) fn of(
+        requests: ZoneCounters,
+        votes: VoteCounters,
+        notices: NoticeCounters,
+    ) -> Self {
+        Self { requests, votes, notices, history: None, failing_history: None }
+    }
 }
 
 /// Reads both clocks.
@@ -142,7 +153,6 @@ impl StatusObserver {
             hidden: BTreeMap::new(),
             unfound: BTreeMap::new(),
             failing_channels: BTreeMap::new(),
-            failing_history: None,
             sources: CounterSources::default(),
             _socket: socket,
             _readers: readers,
@@ -220,13 +230,13 @@ impl StatusObserver {
         self.board.counters().set_history(state.written(), state.lost());
         let failing = state.failing();
         match &failing {
-            Some(reason) if self.failing_history != failing => {
+            Some(reason) if self.sources.failing_history != failing => {
                 self.board.failed(at, KEEP_HISTORY, reason);
             }
-            None if self.failing_history.is_some() => self.board.recovered(KEEP_HISTORY),
+            None if self.sources.failing_history.is_some() => self.board.recovered(KEEP_HISTORY),
             _ => {}
         }
-        self.failing_history = failing;
+        self.sources.failing_history = failing;
     }
 
     /// Publishes the counters of other parts.

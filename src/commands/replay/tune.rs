@@ -22,7 +22,7 @@ const HIGHEST: u32 = 32;
 /// The multiples of the recorded `retry_interval` that are tried.
 const RETRIES: [u32; 4] = [1, 2, 3, 5];
 
-/// Settings that were tried, and what they would have done.
+/// Settings that were tried, and their withdrawals.
 struct Tried {
     check: CheckChange,
     summary: Summary,

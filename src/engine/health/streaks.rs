@@ -92,7 +92,7 @@ impl Streaks {
         self.evidence_after.is_none_or(|after| sent > after)
     }
 
-    /// Counts this many more losses in a row, all of which count.
+    /// Counts this many more losses in a row, which all count.
     pub(crate) fn record_losses(&mut self, count: u32) {
         self.losses = self.losses.saturating_add(count);
     }

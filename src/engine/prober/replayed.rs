@@ -1,4 +1,4 @@
-//! The results of replayed probes: those of a journal, and in what order they count.
+//! The results of replayed probes: those of a journal, and the order in which they count.
 
 use super::{ProbeResult, Prober, Role};
 use crate::engine::ids::EndpointId;

@@ -10,7 +10,7 @@ use crate::engine::{Engine, Moment};
 
 pub(crate) use super::cluster::random::variable;
 
-/// What is told of each agent of a scene.
+/// The recording of one agent of a scene.
 pub(crate) trait Recording: Debug {
     /// The agent starts now.
     fn started(&mut self, engine: &mut Engine, now: Moment);

@@ -1,4 +1,4 @@
-//! The facts of the journal: the decisions, and what tells of them.
+//! The facts of the journal: the decisions, and those that tell of them.
 
 use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal};
 use crate::history::bytes::{Coded, ByteSource, coded_enum, coded_struct};

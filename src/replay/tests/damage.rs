@@ -1,4 +1,4 @@
-//! Histories that are cut or damaged: what is whole is read, and what is not is said.
+//! Histories that are cut or damaged: the whole blocks are read, and the damage is told.
 //! `GOAVAIL_MUTATIONS=<number>` damages more files.
 
 use std::time::Duration;

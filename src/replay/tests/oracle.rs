@@ -1,4 +1,4 @@
-//! The oracle: whatever happened to an agent, the replay of its history with the settings in force gives
+//! The oracle: through all that happened to an agent, the replay of its history with the settings in force gives
 //! the recorded flips, verdicts and refusals one by one. `GOAVAIL_SCHEDULES=<number>` plays more of them.
 
 use std::cell::RefCell;

@@ -42,7 +42,7 @@ pub(super) fn settings(
     Settings::new(service)
 }
 
-/// What is to happen.
+/// Things that are to happen.
 enum Coming {
     Event(Event),
     Order(ZoneId, Box<crate::engine::event::Order>),

@@ -1,4 +1,4 @@
-//! What users of other recorders, write-ahead logs and backtests have reported, each as a scene with ours.
+//! Reports of users of other recorders, write-ahead logs and backtests, each as a scene with ours.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn changed(change: CheckChange) -> SettingChanges {
     SettingChanges { services: [("default".to_owned(), service)].into(), ..SettingChanges::default() }
 }
 
-/// amelielabs/amelie#17, duckdb/duckdb#14785: what was appended after a torn tail was never read again.
+/// amelielabs/amelie#17, duckdb/duckdb#14785: records appended after a torn tail were never read again.
 #[test]
 fn what_is_appended_after_a_torn_tail_is_read() {
     let mut file = history(8);

@@ -109,7 +109,6 @@ pub(super) struct Site {
     pub(super) ledger: Ledger,
     upcoming: Upcoming<Coming>,
     generation: u32,
-    /// The recording, if the scene is recorded.
     tap: Tap,
 }
 
@@ -176,9 +175,8 @@ impl Site {
 
     /// Passes an event to the engine now.
     pub(super) fn send(&mut self, event: Event) {
-        let now = Moment::after_start(self.now);
-        let actions = self.engine.handle(now, event);
-        self.tap.handled(&mut self.engine, now);
+        let actions = self.engine.handle(Moment::after_start(self.now), event);
+        self.tap.handled(&mut self.engine, Moment::after_start(self.now));
         for action in actions {
             self.act(action);
         }
