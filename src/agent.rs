@@ -48,8 +48,8 @@ use tokio::sync::mpsc;
 
 use crate::config::ConfigErrors;
 use crate::dns::ProviderError;
-use crate::engine::{Engine, Moment};
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
+use crate::engine::{Engine, Moment};
 use crate::file;
 use crate::probe::details::Details;
 use crate::probe::icmp::{HintSender, Icmp};

@@ -17,7 +17,7 @@ use crate::engine::types::Thresholds;
 use crate::file;
 use crate::history::reader::HistoryFiles;
 use crate::history::section::HistoryConfig;
-use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
+use crate::replay::change::{CheckChange, ServiceChange, SettingChanges};
 use crate::replay::observed::PastChecks;
 use crate::replay::run::{Was, as_asked, as_it_was};
 use crate::settings::{self, Asked, Config, Probing};

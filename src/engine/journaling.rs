@@ -1,7 +1,6 @@
 //! The engine's side of the journal: which notes are taken, and which probes change nothing.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::Engine;
 use super::event::Event;
@@ -10,7 +9,7 @@ use super::journal::{EndpointUse, Note, Noted, SubjectState};
 use super::moment::Moment;
 use super::prober::{ProbeResult, Role};
 use super::service::Service;
-use super::types::{Endpoint, Health, Method, Outcome};
+use super::types::{Health, Method, Outcome};
 
 impl Engine {
     /// Keeps a journal from now on.

@@ -124,3 +124,79 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn config(folder: &tempfile::TempDir) -> HistoryConfig {
+        HistoryConfig { file: folder.path().join("history"), size: 1 << 20 }
+    }
+
+    fn block(sequence: u32, replaces: bool, bytes: usize) -> Block {
+        Block { sequence, begins: sequence == 1, replaces, entries: vec![7; bytes] }
+    }
+
+    #[test]
+    fn a_new_file_is_readable_by_its_owner_alone_and_is_appended_to_by_one_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let mut file = HistoryFile::open(config.clone()).unwrap();
+        file.append(&block(1, false, 10)).unwrap();
+        let mode = fs::metadata(&config.file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let second = HistoryFile::open(config.clone()).unwrap_err();
+        assert_eq!(second.to_string(), "another process writes it");
+        drop(file);
+        let mut file = HistoryFile::open(config.clone()).unwrap();
+        file.append(&block(1, false, 10)).unwrap();
+        let bytes = read(&config).unwrap().remove(0);
+        assert_eq!(bytes.len(), HEAD.len() + 2 * (HEADER + 10));
+    }
+
+    #[test]
+    fn a_mark_takes_the_place_of_the_mark_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let mut file = HistoryFile::open(config.clone()).unwrap();
+        file.append(&block(1, false, 50)).unwrap();
+        file.append(&block(2, false, 12)).unwrap();
+        for _ in 0..100 {
+            file.append(&block(2, true, 12)).unwrap();
+        }
+        let bytes = HEAD.len() + HEADER + 50 + HEADER + 12;
+        assert_eq!(read(&config).unwrap()[0].len(), bytes);
+        file.append(&block(3, false, 5)).unwrap();
+        assert_eq!(read(&config).unwrap()[0].len(), bytes + HEADER + 5);
+    }
+
+    /// apache/nuttx#3842, gabime/spdlog#2261: the limit was exceeded, or all files were empty in the end.
+    #[test]
+    fn rotation_keeps_the_older_half_and_begins_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let mut file = HistoryFile::open(config.clone()).unwrap();
+        file.append(&block(1, false, 100)).unwrap();
+        let mut file = file.rotate().unwrap();
+        file.append(&block(1, false, 200)).unwrap();
+        let sizes: Vec<usize> = read(&config).unwrap().iter().map(Vec::len).collect();
+        assert_eq!(sizes, [HEAD.len() + HEADER + 100, HEAD.len() + HEADER + 200]);
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let text = "a text that somebody else wrote, and that is long enough to be one";
+        fs::write(&config.file, text).unwrap();
+        let error = HistoryFile::open(config.clone()).unwrap_err();
+        assert_eq!(error.to_string(), "is no history of this version");
+        assert_eq!(fs::read_to_string(&config.file).unwrap(), text);
+        assert!(read(&config).unwrap_err().contains("is no history of this version"));
+        fs::remove_file(&config.file).unwrap();
+        fs::create_dir(&config.file).unwrap();
+        assert!(HistoryFile::open(config.clone()).is_err() && read(&config).is_err());
+    }
+}

@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::block::Block;
 use super::begin::{Begin, OpenRun};
+use super::block::Block;
 use super::entry::{EntryWriter, HistoryEntry};
 use crate::engine::event::{DnsReport, Event, Fact};
 use crate::engine::ids::{EndpointId, TargetRef, ZoneId};
+use crate::engine::journal::RunEnd;
 use crate::engine::journal::{Note, Noted, NotedProbe};
 use crate::engine::plan::Observed;
-use crate::engine::journal::RunEnd;
 use crate::engine::types::Outcome;
 use crate::engine::{Engine, Moment};
 

@@ -16,8 +16,8 @@ use super::provider::{SwiftProvider, TAKES};
 use super::recorded::{ReplayIds, resume};
 use crate::engine::event::{Action, DnsReport, Event};
 use crate::engine::ids::EndpointId;
-use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::journal::RunEnd;
+use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::replaying::ReplayStep;
 use crate::engine::settings::{ServiceSettings, Settings};
 use crate::engine::types::Health;
@@ -116,6 +116,7 @@ impl<'a> AsAsked<'a> {
             }
             HistoryEntry::RunEnd(endpoint, run) => {
                 for id in self.ids.get(endpoint).to_vec() {
+                    self.probes.run_ends(id);
                     self.add(at, Coming::RunEnd(id, run));
                 }
             }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::change::{SettingChanges, CheckChange};
+use super::change::{CheckChange, SettingChanges};
 use super::probes::heard_for;
 use crate::engine::event::Event;
 use crate::engine::ids::EndpointId;
-use crate::engine::journal::Noted;
 use crate::engine::journal::EndpointUse;
+use crate::engine::journal::Noted;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::types::Outcome;
 use crate::history::entry::HistoryEntry;

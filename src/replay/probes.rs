@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::engine::ids::EndpointId;
-use crate::engine::journal::NotedProbe;
 use crate::engine::journal::EndpointUse;
+use crate::engine::journal::NotedProbe;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::types::{Method, Outcome};
 use crate::engine::{Engine, Moment};
@@ -65,8 +65,12 @@ impl ReplayedProbes {
                 }
             };
             let known = before.remove(&id);
-            let endpoint =
-                ReplayedEndpoint { is_canary, was, is, ..known.unwrap_or_else(|| ReplayedEndpoint::new(is)) };
+            let endpoint = ReplayedEndpoint {
+                is_canary,
+                was,
+                is,
+                ..known.unwrap_or_else(|| ReplayedEndpoint::new(is))
+            };
             let longest = is.pace.interval.max(was.pace.interval)
                 + is.pace.timeout.max(was.pace.timeout)
                 + LATE;
@@ -130,8 +134,19 @@ impl ReplayedProbes {
         }
     }
 
+    /// Records that a run ends. The probes up to its end were taken at the pace that is asked for.
+    pub(super) fn run_ends(&mut self, id: EndpointId) {
+        if let Some(its) = self.endpoints.get_mut(&id) {
+            its.lost = None;
+        }
+    }
+
     /// Returns when a probe would have been judged, with its outcome. `None` if it would not have been sent.
-    pub(super) fn judge(&mut self, at: Moment, mut probe: NotedProbe) -> Option<(Moment, PendingProbe)> {
+    pub(super) fn judge(
+        &mut self,
+        at: Moment,
+        mut probe: NotedProbe,
+    ) -> Option<(Moment, PendingProbe)> {
         let its = self.endpoints.get_mut(&probe.endpoint)?;
         let (was, is) = (its.was.pace.timeout, its.is.pace.timeout);
         let mut when = at;
@@ -193,7 +208,10 @@ impl ReplayedProbes {
         for sent in assumed {
             self.count += 1;
             let probe = NotedProbe { sent, ..self.of_run(id, Outcome::Loss, sent) };
-            pending.push((sent + timeout, PendingProbe { probe, number: self.count, is_assumed: true }));
+            pending.push((
+                sent + timeout,
+                PendingProbe { probe, number: self.count, is_assumed: true },
+            ));
         }
         pending
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::facts::{bare, decisions, is_flip};
 use crate::engine::event::{Action, DnsReport, Event, Fact};
 use crate::engine::ids::EndpointId;
-use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::journal::EndpointUse;
+use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::replaying::ReplayStep;
 use crate::engine::types::Outcome;
 use crate::engine::{Engine, Moment};
@@ -122,7 +122,9 @@ impl AsRecorded {
 
     fn take_entry(&mut self, entry: HistoryEntry) {
         match entry {
-            HistoryEntry::Begin(begin) if begin.is_start || self.engine.is_none() => self.begin(&begin),
+            HistoryEntry::Begin(begin) if begin.is_start || self.engine.is_none() => {
+                self.begin(&begin)
+            }
             HistoryEntry::Uses(uses) => {
                 // They follow a reload, which has to take place first.
                 let at = self.at;

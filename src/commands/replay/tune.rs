@@ -12,7 +12,7 @@ use super::progress::ProgressBar;
 use super::text::{self, head, line};
 use crate::cli::TuneOptions;
 use crate::engine::settings::CheckSettings;
-use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
+use crate::replay::change::{CheckChange, ServiceChange, SettingChanges};
 use crate::replay::run::{Was, as_asked};
 use crate::replay::summary::Summary;
 

@@ -4,8 +4,8 @@ use super::streaks::Streaks;
 use super::{HealthTracker, evidence};
 use crate::engine::context::Context;
 use crate::engine::ids::EndpointId;
-use crate::engine::journal::SubjectState;
 use crate::engine::journal::RunEnd;
+use crate::engine::journal::SubjectState;
 use crate::engine::types::{Health, Method, Outcome};
 
 impl HealthTracker {

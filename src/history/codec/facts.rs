@@ -1,7 +1,7 @@
 //! The facts of the journal: the decisions, and those that tell of them.
 
 use crate::engine::event::{Fact, FailedCheck, Reason, Withdrawal};
-use crate::history::bytes::{Coded, ByteSource, coded_enum, coded_struct};
+use crate::history::bytes::{ByteSource, Coded, coded_enum, coded_struct};
 
 coded_enum!(Fact {
     1 Flipped { service, target, from, to, count, silent_for, last_error },

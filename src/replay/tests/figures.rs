@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use super::past::{Past, address, scrambled, settings};
 use crate::engine::Engine;
 use crate::engine::Moment;
-use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::journal::RunEnd;
+use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::types::Outcome;
-use crate::history::block::{Block, HEAD};
 use crate::history::begin::Begin;
+use crate::history::block::{Block, HEAD};
 use crate::history::entry::{EntryWriter, HistoryEntry};
 use crate::history::reader::HistoryFiles;
 use crate::replay::change::SettingChanges;
@@ -163,4 +163,30 @@ fn a_month_of_a_thousand_targets() {
     as_asked(&files, &SettingChanges::default(), Duration::ZERO, |_| {});
     println!("as asked: {:.1} s", began.elapsed().as_secs_f64());
     assert_eq!(was.damage.gaps, 0);
+}
+
+/// Returns the processor time of a minute of ten thousand targets, and the number of probes.
+fn minute(mut past: Past) -> (f64, u64) {
+    let (began, mut probes) = (Instant::now(), 0);
+    past.run(Duration::from_mins(1), &mut |_, _| {
+        probes += 1;
+        Some(Duration::from_millis(10))
+    });
+    (began.elapsed().as_secs_f64(), probes)
+}
+
+#[test]
+#[ignore = "prints a figure of cost"]
+fn cost_of_recording_ten_thousand_targets() {
+    let settings = settings(10_000, PACE, 3);
+    for _ in 0..3 {
+        let (without, _) = minute(Past::unrecorded(&settings));
+        let (with, probes) = minute(Past::new(&settings));
+        let nanos = (with - without) * 1e9 / f64::from(u32::try_from(probes).unwrap());
+        println!(
+            "a minute with a journal {with:.3} s, without {without:.3} s: {nanos:.0} ns a probe, {:.2} % of \
+             a core",
+            (with - without) / 60.0 * 100.0
+        );
+    }
 }

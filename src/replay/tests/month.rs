@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::past::{Past, address, scrambled, settings};
 use crate::history::reader::HistoryFiles;
-use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
+use crate::replay::change::{CheckChange, ServiceChange, SettingChanges};
 use crate::replay::run::{as_asked, as_it_was};
 use crate::replay::summary::Summary;
 
@@ -47,7 +47,10 @@ fn with(failure: u32) -> SettingChanges {
     let change = CheckChange { failure: NonZeroU32::new(failure), ..CheckChange::default() };
     let checks = [(String::new(), change)].into();
     let service = ServiceChange { checks, ..ServiceChange::default() };
-    SettingChanges { services: [("default".to_owned(), service)].into(), ..SettingChanges::default() }
+    SettingChanges {
+        services: [("default".to_owned(), service)].into(),
+        ..SettingChanges::default()
+    }
 }
 
 fn asked(files: &HistoryFiles, changes: &SettingChanges) -> Summary {
@@ -69,7 +72,10 @@ fn a_replay_with_other_settings_is_as_an_agent_with_them_would_have_been() {
         let truth = as_it_was(&month(failure), Duration::ZERO, |_| {}).summary();
         let replayed = asked(&recorded, &with(failure));
         // Where no probe was made, it is taken as lost: never fewer false alarms than there would have been.
-        assert!(replayed.withdrawals + 2 >= truth.withdrawals, "{failure}: {truth:?}, {replayed:?}");
+        assert!(
+            replayed.withdrawals + 2 >= truth.withdrawals,
+            "{failure}: {truth:?}, {replayed:?}"
+        );
         let [truth, replayed] = [truth, replayed].map(|its| its.slowest.unwrap_or_default());
         let apart = truth.max(replayed) - truth.min(replayed);
         assert!(apart <= Duration::from_secs(10), "{failure}: {truth:?}, {replayed:?}");
@@ -81,7 +87,8 @@ fn a_replay_with_other_settings_is_as_an_agent_with_them_would_have_been() {
 #[test]
 fn the_lowest_threshold_without_a_false_alarm_has_none_in_truth() {
     let recorded = month(3);
-    let found = (3..=32).find(|failure| asked(&recorded, &with(*failure)).false_alarms == 0).unwrap();
+    let found =
+        (3..=32).find(|failure| asked(&recorded, &with(*failure)).false_alarms == 0).unwrap();
     let replayed = asked(&recorded, &with(found));
     assert_eq!(replayed.withdrawals, 3, "{found}: {replayed:?}");
     let truth = as_it_was(&month(found), Duration::ZERO, |_| {}).summary();

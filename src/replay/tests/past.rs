@@ -93,6 +93,12 @@ impl Past {
         past
     }
 
+    /// Creates a past that keeps no journal.
+    pub(super) fn unrecorded(settings: &Settings) -> Self {
+        let engine = Engine::new(settings.clone(), BTreeMap::new(), Moment::START);
+        Self { engine, ..Self::new(settings) }
+    }
+
     fn add(&mut self, after: Duration, what: Coming) {
         self.count += 1;
         self.coming.insert(self.count, what);

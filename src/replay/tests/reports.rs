@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::past::{Past, settings};
 use crate::history::block::{Block, HEAD, entries_of};
 use crate::history::reader::{Damage, HistoryFiles};
-use crate::replay::change::{SettingChanges, CheckChange, ServiceChange};
+use crate::replay::change::{CheckChange, ServiceChange, SettingChanges};
 use crate::replay::observed::PastChecks;
 use crate::replay::run::{Was, as_asked, as_it_was};
 
@@ -26,7 +26,10 @@ fn replay(files: Vec<Vec<u8>>) -> Was {
 fn changed(change: CheckChange) -> SettingChanges {
     let checks = [(String::new(), change)].into();
     let service = ServiceChange { checks, ..ServiceChange::default() };
-    SettingChanges { services: [("default".to_owned(), service)].into(), ..SettingChanges::default() }
+    SettingChanges {
+        services: [("default".to_owned(), service)].into(),
+        ..SettingChanges::default()
+    }
 }
 
 /// amelielabs/amelie#17, duckdb/duckdb#14785: records appended after a torn tail were never read again.
