@@ -153,8 +153,9 @@ impl Engine {
     /// while without one, this process counts as suspended.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.context.now = now;
-        self.begin_notes(&event);
+        self.begin_notes();
         self.forget_if_suspended();
+        self.note_event(&event);
         self.dispatch(event);
         self.decide();
         self.announce();

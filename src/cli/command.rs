@@ -182,7 +182,7 @@ pub(crate) struct ReplayOptions {
     /// Count from this long before the end of the history on, such as 30d
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub since: Option<Duration>,
-    /// Another value of a key of the file, such as failure_threshold=5; may be given several times
+    /// Another value of a key of the file, such as `failure_threshold=5`; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Set the values in this service only

@@ -17,7 +17,7 @@ use crate::engine::types::Thresholds;
 use crate::file;
 use crate::history::reader::HistoryFiles;
 use crate::history::section::HistoryConfig;
-use crate::replay::change::{CheckChange, ServiceChange, SettingChanges};
+use crate::replay::change::{CheckChange, MostOut, ServiceChange, SettingChanges};
 use crate::replay::observed::PastChecks;
 use crate::replay::run::{Was, as_asked, as_it_was};
 use crate::settings::{self, Asked, Config, Probing};
@@ -166,7 +166,8 @@ fn changes(before: &Config, after: &Config, only: Option<&str>) -> SettingChange
             [was, is].map(|its| ReturnSettings { delay: its.returns.delay, max: its.returns.max });
         change.returns = (returned != returns).then_some(returns);
         change.floor = (was.min_in_service != is.min_in_service).then_some(is.min_in_service);
-        change.max_out = (was.most_out() != is.most_out()).then(|| is.most_out());
+        change.max_out =
+            (was.most_out() != is.most_out()).then(|| MostOut(is.most_out()));
         change.below = (was.standby.below != is.standby.below).then_some(is.standby.below);
         change.require =
             std::num::NonZeroUsize::new(is.require).filter(|_| was.require != is.require);

@@ -62,6 +62,7 @@ pub(crate) enum Noted {
 }
 
 /// The result of a probe.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NotedProbe {
     /// The probed endpoint.

@@ -41,12 +41,18 @@ impl Engine {
         uses
     }
 
-    /// Begins the notes about an event, with one about the event itself if a decision may rest on it.
-    /// Of the answers to probes, the results are noted.
-    pub(super) fn begin_notes(&mut self, event: &Event) {
+    /// Begins the notes about an event.
+    pub(super) fn begin_notes(&mut self) {
         let now = self.context.now;
+        if let Some(journal) = &mut self.context.journal {
+            journal.begin(now);
+        }
+    }
+
+    /// Adds a note about the event itself if a decision may rest on it. Of the answers to probes, the
+    /// results are noted.
+    pub(super) fn note_event(&mut self, event: &Event) {
         let Some(journal) = &mut self.context.journal else { return };
-        journal.begin(now);
         match event {
             Event::Tick | Event::Answered { .. } | Event::Undelivered { .. } => {}
             Event::Dns(..)

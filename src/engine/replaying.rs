@@ -82,12 +82,14 @@ impl Engine {
     fn take_step(&mut self, step: ReplayStep) {
         match step {
             ReplayStep::Probe(probe) => {
-                let result = self.prober.replayed(probe, None);
-                result.into_iter().for_each(|result| self.judged(result));
+                if let Some(result) = self.prober.replayed(probe, None) {
+                    self.judged(result);
+                }
             }
             ReplayStep::ProbeInOrder(probe, in_order) => {
-                let result = self.prober.replayed(probe, Some(in_order));
-                result.into_iter().for_each(|result| self.judged(result));
+                if let Some(result) = self.prober.replayed(probe, Some(in_order)) {
+                    self.judged(result);
+                }
             }
             ReplayStep::Faults(none) => {
                 self.set_reaches_none(none);
@@ -101,7 +103,7 @@ impl Engine {
                 self.sweep();
             }
             ReplayStep::RunEnd(id, run) => self.end_run(id, &run),
-            ReplayStep::Earlier(at, event) => self.recall_vote(at, *event),
+            ReplayStep::Earlier(at, event) => self.recall_vote(at, &event),
             ReplayStep::Looked => {}
             ReplayStep::Event(event) => self.dispatch(*event),
             ReplayStep::Tick => self.look_at_due(),
@@ -109,8 +111,8 @@ impl Engine {
     }
 
     /// Records a vote that came earlier, and that no decision was made about.
-    fn recall_vote(&mut self, at: Moment, event: Event) {
-        if let Event::Vote { peer, service, target: address, vote, age } = event {
+    fn recall_vote(&mut self, at: Moment, event: &Event) {
+        if let Event::Vote { peer, service, target: address, vote, age } = *event {
             let target = TargetRef { service, address };
             if self.services.get(service).is_some_and(|it| it.id(address).is_some()) {
                 self.peers.vote(at, PeerVote { peer, target, vote, age });

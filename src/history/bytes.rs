@@ -259,7 +259,9 @@ impl<A: Coded, B: Coded> Coded for (A, B) {
 impl<T: Coded> Coded for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.len().put(out);
-        self.iter().for_each(|item| item.put(out));
+        for item in self {
+            item.put(out);
+        }
     }
 
     fn get(from: &mut ByteSource<'_>) -> Option<Self> {
@@ -275,7 +277,9 @@ impl<T: Coded> Coded for Vec<T> {
 impl<T: Coded> Coded for Arc<[T]> {
     fn put(&self, out: &mut Vec<u8>) {
         self.len().put(out);
-        self.iter().for_each(|item| item.put(out));
+        for item in self.iter() {
+            item.put(out);
+        }
     }
 
     fn get(from: &mut ByteSource<'_>) -> Option<Self> {
@@ -286,7 +290,9 @@ impl<T: Coded> Coded for Arc<[T]> {
 impl<T: Coded + Ord> Coded for BTreeSet<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.len().put(out);
-        self.iter().for_each(|item| item.put(out));
+        for item in self {
+            item.put(out);
+        }
     }
 
     fn get(from: &mut ByteSource<'_>) -> Option<Self> {

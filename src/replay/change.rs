@@ -27,12 +27,16 @@ pub(crate) struct ServiceChange {
     /// The fewest addresses that stay.
     pub floor: Option<usize>,
     /// The most addresses that may be out.
-    pub max_out: Option<Option<usize>>,
+    pub max_out: Option<MostOut>,
     /// How long targets have to be up.
     pub returns: Option<ReturnSettings>,
     /// The number of addresses below which standbys are used.
     pub below: Option<usize>,
 }
+
+/// The most addresses that may be out; `None` for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MostOut(pub Option<usize>);
 
 /// Changes of a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -85,7 +89,7 @@ impl ServiceChange {
         let most = NonZeroUsize::new(service.checks.len()).unwrap_or(NonZeroUsize::MIN);
         service.require = self.require.unwrap_or(service.require).min(most);
         service.floor = self.floor.unwrap_or(service.floor);
-        service.max_out = self.max_out.unwrap_or(service.max_out);
+        service.max_out = self.max_out.map_or(service.max_out, |most| most.0);
         service.returns = self.returns.unwrap_or(service.returns);
         service.standby.below = self.below.unwrap_or(service.standby.below);
     }

@@ -110,12 +110,9 @@ impl AsRecorded {
         };
         let Dated { at, joined, entry } = dated;
         let done = if joined { (self.at, Vec::new()) } else { self.finish_event() };
-        match entry {
-            HistoryEntry::Mark { .. } => {}
-            _ => {
-                self.at = at;
-                self.take_entry(entry);
-            }
+        if !matches!(entry, HistoryEntry::Mark { .. }) {
+            self.at = at;
+            self.take_entry(entry);
         }
         done
     }
@@ -123,7 +120,7 @@ impl AsRecorded {
     fn take_entry(&mut self, entry: HistoryEntry) {
         match entry {
             HistoryEntry::Begin(begin) if begin.is_start || self.engine.is_none() => {
-                self.begin(&begin)
+                self.begin(&begin);
             }
             HistoryEntry::Uses(uses) => {
                 // They follow a reload, which has to take place first.

@@ -29,7 +29,7 @@ pub(crate) struct Was {
 #[derive(Debug, Default, Clone, Copy)]
 struct Wall {
     begin: Moment,
-    wall: Duration,
+    began: Duration,
     /// The latest time that was seen.
     last: Duration,
 }
@@ -37,9 +37,9 @@ struct Wall {
 impl Wall {
     fn at(&mut self, at: Moment) -> Duration {
         let time = if at >= self.begin {
-            self.wall + at.since(self.begin)
+            self.began + at.since(self.begin)
         } else {
-            self.wall.saturating_sub(self.begin.since(at))
+            self.began.saturating_sub(self.begin.since(at))
         };
         self.last = self.last.max(time);
         time
@@ -49,7 +49,7 @@ impl Wall {
     fn after(mut self, item: &HistoryItem) -> Self {
         let HistoryItem::Entry(dated) = item else { return self };
         if let HistoryEntry::Begin(begin) = &dated.entry {
-            (self.begin, self.wall) = (dated.at, Duration::from_nanos(begin.wall));
+            (self.begin, self.began) = (dated.at, Duration::from_nanos(begin.wall));
         }
         self.at(dated.at);
         self

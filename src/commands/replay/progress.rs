@@ -21,7 +21,7 @@ impl ProgressBar {
     /// Shows that this number of items was read.
     pub(super) fn at(&self, read: u64) {
         let step = (self.items / 100).max(1);
-        if !self.is_shown || read % step != 0 {
+        if !self.is_shown || !read.is_multiple_of(step) {
             return;
         }
         let done = read * WIDTH / self.items.max(1);

@@ -157,10 +157,10 @@ fn in_text(best: &Tried, was: &Was, allowed: u64) -> String {
     line(&mut out, "with these", &best.summary);
     let cost = match (best.summary.median, was.summary().median) {
         (Some(is), Some(was)) if is > was => {
-            format!("a failure is noticed {} later", text::time(is - was))
+            format!("a failure is noticed {} later", text::time(is.saturating_sub(was)))
         }
         (Some(is), Some(was)) if is < was => {
-            format!("a failure is noticed {} sooner", text::time(was - is))
+            format!("a failure is noticed {} sooner", text::time(was.saturating_sub(is)))
         }
         _ => "a failure is noticed as soon".to_owned(),
     };
