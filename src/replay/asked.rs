@@ -345,10 +345,11 @@ impl<'a> AsAsked<'a> {
     fn wake(&mut self, at: Moment, all: bool) {
         let Some(engine) = &mut self.engine else { return };
         let mut woken = Vec::new();
-        for (id, run) in &mut self.runs {
-            if !run.is_asleep || !(all || self.probes.is_canary(*id)) {
-                continue;
-            }
+        // Lost probes are frequent, and there may be thousands of targets.
+        let ids: Vec<EndpointId> =
+            if all { self.runs.keys().copied().collect() } else { self.probes.canaries().to_vec() };
+        for id in &ids {
+            let Some(run) = self.runs.get_mut(id).filter(|run| run.is_asleep) else { continue };
             run.is_asleep = false;
             let interval = self.probes.interval(*id);
             let passed = at.since(run.last).as_nanos() / interval.as_nanos().max(1);

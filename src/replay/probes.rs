@@ -45,6 +45,7 @@ struct ReplayedEndpoint {
 #[derive(Debug, Default)]
 pub(super) struct ReplayedProbes {
     endpoints: BTreeMap<EndpointId, ReplayedEndpoint>,
+    canaries: Vec<EndpointId>,
     count: u64,
     ahead: Duration,
 }
@@ -54,6 +55,7 @@ impl ReplayedProbes {
     pub(super) fn follow(&mut self, engine: &Engine, recorded: &Settings) {
         let mut before = std::mem::take(&mut self.endpoints);
         let settings = engine.settings();
+        self.canaries.clear();
         for (id, its) in engine.endpoint_uses() {
             let (is, was, is_canary) = match its {
                 EndpointUse::Canary(_) => (settings.canary_check, recorded.canary_check, true),
@@ -75,6 +77,7 @@ impl ReplayedProbes {
                 + is.pace.timeout.max(was.pace.timeout)
                 + LATE;
             self.ahead = self.ahead.max(longest);
+            self.canaries.extend(is_canary.then_some(id));
             self.endpoints.insert(id, endpoint);
         }
     }
@@ -82,6 +85,11 @@ impl ReplayedProbes {
     /// Returns how far the history has to be read beyond the last decision.
     pub(super) fn ahead(&self) -> Duration {
         self.ahead
+    }
+
+    /// Returns the canaries.
+    pub(super) fn canaries(&self) -> &[EndpointId] {
+        &self.canaries
     }
 
     /// Whether an endpoint is a canary.

@@ -18,7 +18,7 @@ fn history() -> Vec<u8> {
     let mut past = Past::new(&settings(3, [2_000, 500, 200], 3));
     past.run(Duration::from_hours(2), &mut |target, now| {
         let number = u64::from(target.is_ipv4()) + now.as_secs() / 30;
-        (scrambled(number) % 5 > 0).then(|| Duration::from_millis(20))
+        (!scrambled(number).is_multiple_of(5)).then(|| Duration::from_millis(20))
     });
     past.files().files.remove(0)
 }

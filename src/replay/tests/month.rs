@@ -77,7 +77,7 @@ fn a_replay_with_other_settings_is_as_an_agent_with_them_would_have_been() {
             "{failure}: {truth:?}, {replayed:?}"
         );
         let [truth, replayed] = [truth, replayed].map(|its| its.slowest.unwrap_or_default());
-        let apart = truth.max(replayed) - truth.min(replayed);
+        let apart = truth.abs_diff(replayed);
         assert!(apart <= Duration::from_secs(10), "{failure}: {truth:?}, {replayed:?}");
     }
 }

@@ -140,7 +140,9 @@ impl Past {
                     }
                     Some(Coming::List(zone)) => {
                         let listed = self.provider.listing(zone);
-                        listed.into_iter().for_each(|event| self.send(event, answers));
+                        if let Some(event) = listed {
+                            self.send(event, answers);
+                        }
                     }
                     None => {}
                 }
@@ -153,7 +155,7 @@ impl Past {
     }
 
     fn mark(&mut self) {
-        if self.now - self.marked < Duration::from_mins(1) {
+        if self.now.saturating_sub(self.marked) < Duration::from_mins(1) {
             return;
         }
         self.marked = self.now;
