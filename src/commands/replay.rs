@@ -166,8 +166,7 @@ fn changes(before: &Config, after: &Config, only: Option<&str>) -> SettingChange
             [was, is].map(|its| ReturnSettings { delay: its.returns.delay, max: its.returns.max });
         change.returns = (returned != returns).then_some(returns);
         change.floor = (was.min_in_service != is.min_in_service).then_some(is.min_in_service);
-        change.max_out =
-            (was.most_out() != is.most_out()).then(|| MostOut(is.most_out()));
+        change.max_out = (was.most_out() != is.most_out()).then(|| MostOut(is.most_out()));
         change.below = (was.standby.below != is.standby.below).then_some(is.standby.below);
         change.require =
             std::num::NonZeroUsize::new(is.require).filter(|_| was.require != is.require);

@@ -25,9 +25,9 @@ const fn table() -> [u32; 256] {
 
 /// Returns the checksum of bytes.
 pub(super) fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc: u32, byte| {
-        TABLE[usize::from(crc.to_le_bytes()[0] ^ *byte)] ^ crc >> 8
-    })
+    !bytes
+        .iter()
+        .fold(!0, |crc: u32, byte| TABLE[usize::from(crc.to_le_bytes()[0] ^ *byte)] ^ crc >> 8)
 }
 
 #[cfg(test)]

@@ -94,12 +94,8 @@ impl ConfigSection for HistorySection {
     }
 
     fn describe(history: &Option<HistoryConfig>) -> Vec<Described> {
-        let words = match history {
-            Some(HistoryConfig { file, size }) => {
-                format!("kept in {}, at most {} MiB", file.display(), size >> 20)
-            }
-            None => "not kept: replay and tune need history_file".to_owned(),
-        };
+        let Some(HistoryConfig { file, size }) = history else { return Vec::new() };
+        let words = format!("kept in {}, at most {} MiB", file.display(), size >> 20);
         vec![("history", words)]
     }
 }
