@@ -189,8 +189,8 @@ impl AgentStart {
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
         let details = Arc::<Details>::default();
-        let published = Arc::clone(&details);
-        let mut status = StatusObserver::start(&config, &ids, clock, &outbox, published)?;
+        let mut status =
+            StatusObserver::start(&config, &ids, clock, &outbox, Arc::clone(&details))?;
         let services = settings::watched_services(&config, &ids);
         let peers = ClusterLink::start(&config, services, &talk, outbox.clone(), clock).await?;
         let (zones, counters) = (settings::zones(&config, &ids), ZoneCounters::default());
@@ -205,10 +205,7 @@ impl AgentStart {
         let reconcilers = Reconcilers::start(&zones, first, surroundings);
         let notices = NoticeObserver::start(&config, &talk, clock, Arc::clone(&store));
         if let Some(status) = &mut status {
-            let requests = reconcilers.counters().clone();
-            let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
-            let notices = notices.counters().clone();
-            status.follow(CounterSources::of(requests, votes, notices));
+            status.follow(counter_sources(&reconcilers, peers.as_ref(), &notices));
         }
         let drains = store.drains(&settings, &ids, clock.now());
         let mut engine = Engine::new(settings, drains, clock.now());
@@ -243,6 +240,16 @@ impl AgentStart {
             outbox,
         })
     }
+}
+
+/// Returns the counters of these parts.
+fn counter_sources(
+    reconcilers: &Reconcilers,
+    peers: Option<&ClusterLink>,
+    notices: &NoticeObserver,
+) -> CounterSources {
+    let votes = peers.map_or_else(VoteCounters::default, ClusterLink::counters);
+    CounterSources::of(reconcilers.counters().clone(), votes, notices.counters().clone())
 }
 
 /// Returns the agent with a rehearsal of these targets, if there is one.

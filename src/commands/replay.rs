@@ -174,8 +174,9 @@ fn changes(before: &Config, after: &Config, only: Option<&str>) -> SettingChange
             changes.services.insert(was.name.clone(), change);
         }
     }
-    let needed = |config: &Config| config.sections.cluster.as_ref().map(|its| its.min_peers_agree);
-    changes.min_peers_agree = needed(after).filter(|_| needed(before) != needed(after));
+    let [before, after] =
+        [before, after].map(|its| its.sections.cluster.as_ref().map(|its| its.min_peers_agree));
+    changes.min_peers_agree = after.filter(|_| before != after);
     changes
 }
 

@@ -131,8 +131,7 @@ impl Engine {
             return false;
         }
         let services: BTreeSet<ServiceId> = self.health.watchers(id).map(|it| it.service).collect();
-        let awaited = |id: &ServiceId| self.services.get(*id).is_some_and(Service::awaits_answers);
-        services.iter().any(awaited)
+        services.iter().any(|id| self.services.get(*id).is_some_and(Service::awaits_answers))
             || self
                 .health
                 .wrong()

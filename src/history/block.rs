@@ -70,19 +70,22 @@ impl<'a> Blocks<'a> {
     fn front(&self) -> Option<(FoundBlock<'a>, &'a [u8])> {
         let (header, after) = self.rest.split_at_checked(HEADER)?;
         let fields = header.strip_prefix(&MARKER)?;
-        let word = |at: usize| {
-            fields.get(at..at + 4).and_then(|it| it.try_into().ok()).map(u32::from_le_bytes)
-        };
-        if word(9)? != crc32c(&fields[..9]) {
+        if word(fields, 9)? != crc32c(&fields[..9]) {
             return None;
         }
-        let length = usize::try_from(word(0)?).ok().filter(|length| *length <= MOST_BYTES)?;
+        let length =
+            usize::try_from(word(fields, 0)?).ok().filter(|length| *length <= MOST_BYTES)?;
         let (entries, rest) = after.split_at_checked(length)?;
-        if word(13)? != crc32c(entries) {
+        if word(fields, 13)? != crc32c(entries) {
             return None;
         }
-        Some((FoundBlock { sequence: word(4)?, begins: fields[8] == 1, entries }, rest))
+        Some((FoundBlock { sequence: word(fields, 4)?, begins: fields[8] == 1, entries }, rest))
     }
+}
+
+/// Returns the number at a place.
+fn word(fields: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(fields.get(at..at + 4)?.try_into().ok()?))
 }
 
 impl<'a> Iterator for Blocks<'a> {

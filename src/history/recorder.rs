@@ -260,9 +260,9 @@ impl Recorder {
             self.runs.resize_with(index + 1, RecordedRun::default);
         }
         let run = &mut self.runs[index];
-        let last = |count| RunEnd {
+        let first = RunEnd {
             outcome: probe.outcome,
-            count,
+            count: 1,
             sent: probe.sent,
             judged: at,
             rtt: probe.rtt,
@@ -270,7 +270,7 @@ impl Recorder {
         if let Some(open) = run.open.filter(|open| open.outcome == probe.outcome) {
             let before = run.class;
             if probe.outcome != Outcome::Reply || !run.is_outlier(of) && run.class == before {
-                run.open = Some(last(open.count.saturating_add(1)));
+                run.open = Some(RunEnd { count: open.count.saturating_add(1), ..first });
                 return;
             }
             let is_exception = run.class == before;
@@ -289,7 +289,7 @@ impl Recorder {
             run.class = run.class.max(of + 1).min(of + 2);
         }
         let run = &mut self.runs[index];
-        run.open = Some(last(1));
+        run.open = Some(first);
         let (endpoint, outcome, class) = (probe.endpoint, probe.outcome, run.class);
         if probe.canary {
             self.canaries.insert(endpoint);

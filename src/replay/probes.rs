@@ -201,9 +201,9 @@ impl ReplayedProbes {
             return None;
         }
         let sent = at.before(rtt);
-        let distance = |other: Moment| other.since(sent).max(sent.since(other));
         let open = its.open.iter().filter(|(.., outcome)| outcome.is_none());
-        let (sent, number, _) = *open.min_by_key(|(other, ..)| distance(*other))?;
+        let (sent, number, _) =
+            *open.min_by_key(|(other, ..)| other.since(sent).max(sent.since(*other)))?;
         let probe = NotedProbe { sent, rtt, ..self.of_run(id, Outcome::Reply, at) };
         Some((at, PendingProbe { probe, number, is_assumed: false }))
     }
