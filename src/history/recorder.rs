@@ -29,6 +29,10 @@ const BEGIN_SOON: Duration = Duration::from_hours(1);
 /// The same if little was.
 const BEGIN_LATE: Duration = Duration::from_hours(12);
 
+/// The number of losses after a late reply that are written one by one: with a longer timeout, the late
+/// replies to them would have been in time.
+const ONE_BY_ONE: u8 = 8;
+
 /// The number of bytes that are much.
 const MUCH: usize = 16 * 1024;
 
@@ -78,6 +82,8 @@ struct RecordedRun {
     class: u8,
     outliers: u8,
     since_outlier: u8,
+    /// The number of losses that are still written one by one, since a reply came late.
+    one_by_one: u8,
 }
 
 /// Returns the class of a round trip: the least power of two that it does not exceed, in microseconds.
@@ -213,6 +219,12 @@ impl Recorder {
                 }
                 _ => {}
             },
+            Noted::Late { endpoint, .. } => {
+                self.end_run(at, *endpoint);
+                if let Some(run) = self.runs.get_mut(usize::from(*endpoint)) {
+                    run.one_by_one = ONE_BY_ONE;
+                }
+            }
             Noted::Swept | Noted::Faults { .. } | Noted::Suspended => self.end_all(at),
             Noted::Fact(fact)
                 if matches!(**fact, Fact::Isolated { .. } | Fact::IsolationOver { .. }) =>
@@ -260,6 +272,11 @@ impl Recorder {
             self.runs.resize_with(index + 1, RecordedRun::default);
         }
         let run = &mut self.runs[index];
+        if probe.outcome == Outcome::Loss && run.one_by_one > 0 {
+            run.one_by_one -= 1;
+            self.end_run(at, probe.endpoint);
+            return self.write_probe(at, probe);
+        }
         let first = RunEnd {
             outcome: probe.outcome,
             count: 1,
@@ -276,11 +293,7 @@ impl Recorder {
             let is_exception = run.class == before;
             self.end_run(at, probe.endpoint);
             if is_exception {
-                self.emit(
-                    at,
-                    &HistoryEntry::Note(Noted::Probe(NotedProbe { quiet: false, ..probe.clone() })),
-                );
-                return;
+                return self.write_probe(at, probe);
             }
         } else {
             self.end_run(at, probe.endpoint);
@@ -295,6 +308,12 @@ impl Recorder {
             self.canaries.insert(endpoint);
         }
         self.emit(at, &HistoryEntry::RunBegin { endpoint, outcome, class });
+    }
+
+    /// Writes a probe that changed nothing by itself.
+    fn write_probe(&mut self, at: Moment, probe: &NotedProbe) {
+        let probe = NotedProbe { quiet: false, ..probe.clone() };
+        self.emit(at, &HistoryEntry::Note(Noted::Probe(probe)));
     }
 
     /// Ends the run of an endpoint, if there is one.

@@ -184,3 +184,24 @@ fn a_pace_at_which_nothing_was_probed_is_refused_with_the_nearest() {
         assert!(seen.objections(&changed(change)).is_empty());
     }
 }
+
+/// Replies that come after their timeout would have been in time with a longer one.
+#[test]
+fn a_longer_timeout_takes_late_replies_as_replies() {
+    let mut past = Past::new(&settings(2, [2_000, 500, 200], 3));
+    past.run(Duration::from_mins(12), &mut |_, now| {
+        let is_slow = (3..9).contains(&(now.as_secs() / 60));
+        Some(Duration::from_millis(if is_slow { 700 } else { 20 }))
+    });
+    let files = past.files();
+    let was = as_it_was(&files, Duration::ZERO, |_| {});
+    assert_eq!(was.comparison.differences, 0);
+    assert!(was.summary().withdrawals > 0, "{:?}", was.summary());
+    let second = Duration::from_secs(1);
+    let longer = changed(CheckChange { timeout: Some(second), ..CheckChange::default() });
+    let tally = as_asked(&files, &longer, Duration::ZERO, |_| {});
+    assert_eq!(was.summary_of(&tally).withdrawals, 0, "{:?}", was.summary_of(&tally));
+    let as_long = changed(CheckChange { timeout: Some(second * 3 / 5), ..CheckChange::default() });
+    let tally = as_asked(&files, &as_long, Duration::ZERO, |_| {});
+    assert_eq!(was.summary_of(&tally).withdrawals, was.summary().withdrawals);
+}
