@@ -10,6 +10,7 @@
 //! - `state_store`, `state_saver`, `calendar`: the memory across restarts, and the dates of drains
 //! - `reload`, `fixed`, `settings`: the configuration, and its changes; `ids`: the ids of services
 //!   and zones by name
+//! - `history`: the grounds of the decisions, in a file
 //! - `startup`: the first log lines, and the rehearsal
 //! - `signals`, `tasks`: the process
 //!
@@ -21,6 +22,7 @@ mod clock;
 mod confirming;
 mod event_loop;
 mod fixed;
+mod history;
 mod ids;
 mod input;
 mod observers;
@@ -46,8 +48,8 @@ use tokio::sync::mpsc;
 
 use crate::config::ConfigErrors;
 use crate::dns::ProviderError;
-use crate::engine::Engine;
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
+use crate::engine::{Engine, Moment};
 use crate::file;
 use crate::probe::details::Details;
 use crate::probe::icmp::{HintSender, Icmp};
@@ -58,6 +60,7 @@ use crate::systemd::{self, Watchdog};
 use crate::text::error_chain;
 use clock::Clock;
 use event_loop::EventLoop;
+use history::HistoryKeeper;
 use ids::Ids;
 use input::{Input, QUEUE};
 use observers::heartbeat::HeartbeatObserver;
@@ -186,8 +189,8 @@ impl AgentStart {
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
         let details = Arc::<Details>::default();
-        let published = Arc::clone(&details);
-        let mut status = StatusObserver::start(&config, &ids, clock, &outbox, published)?;
+        let mut status =
+            StatusObserver::start(&config, &ids, clock, &outbox, Arc::clone(&details))?;
         let services = settings::watched_services(&config, &ids);
         let peers = ClusterLink::start(&config, services, &talk, outbox.clone(), clock).await?;
         let (zones, counters) = (settings::zones(&config, &ids), ZoneCounters::default());
@@ -202,31 +205,31 @@ impl AgentStart {
         let reconcilers = Reconcilers::start(&zones, first, surroundings);
         let notices = NoticeObserver::start(&config, &talk, clock, Arc::clone(&store));
         if let Some(status) = &mut status {
-            let requests = reconcilers.counters().clone();
-            let votes = peers.as_ref().map_or_else(VoteCounters::default, ClusterLink::counters);
-            status.follow(CounterSources { requests, votes, notices: notices.counters().clone() });
+            status.follow(counter_sources(&reconcilers, peers.as_ref(), &notices));
         }
         let drains = store.drains(&settings, &ids, clock.now());
         let mut engine = Engine::new(settings, drains, clock.now());
         startup::log_drains(&engine);
         startup::log_start(&config, engine.settings(), &icmp);
-        let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, engine.settings()));
-        if let Some(targets) = rehearsed {
-            engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
+        // A rehearsal is no past to learn from.
+        let recorded = config.sections.history.clone().filter(|_| rehearse.is_none());
+        engine = rehearsing(engine, rehearse, clock.now() + REHEARSE_AFTER);
+        let history = HistoryKeeper::start_if(recorded, &mut engine, clock.now())?;
+        if let (Some(status), Some(history)) = (&mut status, &history) {
+            status.follow_history(history.state());
         }
-        let requests = Arc::clone(ids.requests());
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
         let heartbeat = HeartbeatObserver::start(&config, clock, &talk, notices.counters());
-        let tools = Tools::new(icmp, requests, details).of_this_process();
         systemd::ready();
         Ok(EventLoop {
             engine,
             clock,
-            probe: Arc::new(NetworkProber::new(tools)),
+            probe: Arc::new(prober(icmp, &ids, details)),
             observers: Observers { log: LogObserver, notices, warnings, heartbeat, status },
             reconcilers,
             peers,
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
+            history,
             commands: PendingCommands::default(),
             reloader,
             ids,
@@ -239,6 +242,28 @@ impl AgentStart {
     }
 }
 
+/// Returns the counters of these parts.
+fn counter_sources(
+    reconcilers: &Reconcilers,
+    peers: Option<&ClusterLink>,
+    notices: &NoticeObserver,
+) -> CounterSources {
+    let votes = peers.map_or_else(VoteCounters::default, ClusterLink::counters);
+    CounterSources::of(reconcilers.counters().clone(), votes, notices.counters().clone())
+}
+
+/// Returns the agent with a rehearsal of these targets, if there is one.
+fn rehearsing(engine: Engine, wanted: Option<CommandTarget>, begin: Moment) -> Engine {
+    let Some(wanted) = wanted else { return engine };
+    let targets = startup::rehearsed(&wanted, engine.settings());
+    engine.rehearsing(&targets, begin)
+}
+
+/// Returns the sender of all probes of this process.
+fn prober(icmp: Icmp, ids: &Ids, details: Arc<Details>) -> NetworkProber {
+    NetworkProber::new(Tools::new(icmp, Arc::clone(ids.requests()), details).of_this_process())
+}
+
 /// Ends in order: the current change to DNS may finish, the peers are notified, notices are sent. A
 /// second request to stop ends it at once.
 async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopRequests) {
@@ -247,7 +272,10 @@ async fn end(agent: AgentLoop, failure: Option<&anyhow::Error>, stop: &mut StopR
         None => tracing::info!("stopping; records stay as they are"),
         Some(error) => tracing::error!("stopping because a part failed: {error}"),
     }
-    let EventLoop { engine, clock, observers, reconcilers, peers, state, .. } = agent;
+    let EventLoop { engine, clock, observers, reconcilers, peers, state, history, .. } = agent;
+    if let Some(history) = history {
+        history.close(clock.now());
+    }
     let EventLoop { config, inbox, unhandled, .. } = agent;
     let Observers { log, mut notices, .. } = observers;
     let closing = async {

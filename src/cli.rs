@@ -18,8 +18,8 @@ mod exits;
 mod options;
 
 pub(crate) use command::{
-    CheckOptions, Command, DrainOptions, MonitorOptions, NotifyOptions, PlanOptions, ReturnOptions,
-    StatusOptions, UndrainOptions, target_in,
+    CheckOptions, Command, DrainOptions, MonitorOptions, NotifyOptions, PlanOptions, ReplayOptions,
+    ReturnOptions, StatusOptions, TuneOptions, UndrainOptions, target_in,
 };
 use options::Options;
 

@@ -10,6 +10,7 @@ mod drain;
 mod monitoring;
 mod notify;
 pub(crate) mod plan;
+mod replay;
 mod status;
 
 use std::future::Future;
@@ -27,6 +28,7 @@ pub(crate) use drain::{drain, put_back, undrain};
 pub(crate) use monitoring::{dashboard, rules};
 pub(crate) use notify::notify;
 pub(crate) use plan::plan;
+pub(crate) use replay::{Configurations, ReplayRefusal, replay, tune};
 pub(crate) use status::{status, watch};
 
 /// The result of a command.

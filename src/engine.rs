@@ -19,6 +19,7 @@
 //!   connections between the parts. In this order: the watched endpoints, from probes to health,
 //!   isolation, from verdicts to orders and back, the operator's commands, rehearsals, the exchange
 //!   of votes with peers
+//! - `journal`: the notes for a recorder; `replaying`: an engine that is given them
 //! - `attribution`: the service of a changed record; `view`: the state that the engine exposes
 //! - [`event`], [`dns_report`]: the events that the engine receives; [`action`], [`fact`]: the actions
 //!   that it requests, and the facts that it reports; [`settings`], [`ids`], [`types`], [`drain`],
@@ -37,6 +38,8 @@ mod failed;
 mod health;
 pub mod ids;
 mod isolation;
+pub(crate) mod journal;
+pub(crate) mod journaling;
 mod moment;
 mod operator;
 mod peers;
@@ -47,6 +50,7 @@ mod probing;
 pub(crate) mod quorum;
 mod reconciling;
 mod rehearsing;
+pub(crate) mod replaying;
 mod roster;
 mod schedule;
 mod service;
@@ -55,7 +59,7 @@ pub mod settings;
 mod slab;
 mod stall;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod types;
 mod view;
 mod zone;
@@ -71,6 +75,7 @@ use event::Event;
 use fact::Fact;
 use health::HealthTracker;
 use ids::{ServiceId, TargetRef, ZoneId};
+use journal::Noted;
 use peers::Peers;
 use prober::Prober;
 use quorum::PeerVote;
@@ -106,8 +111,14 @@ pub struct Engine {
 impl Engine {
     /// Creates an agent that starts at `now`, with the drains that it remembers.
     pub fn new(settings: Settings, drains: BTreeMap<TargetRef, Drain>, now: Moment) -> Self {
+        Self::start(Context::new(settings, now), drains)
+    }
+
+    /// Creates an agent in a context.
+    fn start(context: Context, drains: BTreeMap<TargetRef, Drain>) -> Self {
+        let now = context.now;
         let mut engine = Self {
-            context: Context::new(settings, now),
+            context,
             stall: StallDetector::new(now),
             prober: Prober::default(),
             health: HealthTracker::default(),
@@ -142,7 +153,20 @@ impl Engine {
     /// while without one, this process counts as suspended.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         self.context.now = now;
+        self.begin_notes();
         self.forget_if_suspended();
+        self.note_event(&event);
+        self.dispatch(event);
+        self.decide();
+        self.announce();
+        self.forget_stale();
+        let mut actions = self.context.take_actions();
+        self.services.complete(&mut actions);
+        actions
+    }
+
+    /// Passes an event to the part that it concerns.
+    fn dispatch(&mut self, event: Event) {
         match event {
             Event::Tick => self.tick(),
             Event::Answered { probe, answer } => self.answered(probe, answer),
@@ -164,12 +188,6 @@ impl Engine {
             Event::DrainEndsChanged { service, ends } => self.set_drain_ends(service, &ends),
             Event::Reloaded(settings) => self.reload(&settings),
         }
-        self.decide();
-        self.announce();
-        self.forget_stale();
-        let mut actions = self.context.take_actions();
-        self.services.complete(&mut actions);
-        actions
     }
 
     /// Drops entries from the head of the schedule that an answer has made unnecessary.
@@ -193,17 +211,28 @@ impl Engine {
             match item {
                 Item::Watch(endpoint) => self.watch_due(endpoint, moment, tick),
                 Item::Order | Item::Announce => {}
-                Item::Verdict(key) => self.look_at(key.service, |it, _| it.mark(key.target)),
-                Item::Held(service) => self.look_at(service, |it, _| it.retry_held()),
-                Item::Resync(service) => self.look_at(service, |it, _| it.begin_resync(now)),
+                Item::Verdict(_) | Item::Held(_) | Item::Resync(_) => self.look_by_time(item),
                 Item::Evidence => self.sweep(),
                 Item::Retry => self.prober.retry_waiting(&mut self.context),
                 Item::Faults => self.prober.report_fault_summary(&mut self.context),
                 Item::Rehearsal(service) => {
+                    self.context.note(Noted::Due);
                     self.look_at(service, Service::begin_rehearsals);
                     self.follow_rehearsals(service);
                 }
             }
+        }
+    }
+
+    /// Has a service look at its state, since an entry of the schedule was due.
+    fn look_by_time(&mut self, item: Item) {
+        let now = self.context.now;
+        self.context.note(Noted::Due);
+        match item {
+            Item::Verdict(key) => self.look_at(key.service, |it, _| it.mark(key.target)),
+            Item::Held(service) => self.look_at(service, |it, _| it.retry_held()),
+            Item::Resync(service) => self.look_at(service, |it, _| it.begin_resync(now)),
+            _ => {}
         }
     }
 

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! program -> cli, settings, commands, agent
-//!         agent -> settings, engine, and the effects: probe, dns, cluster, notify, status, state
-//!         commands -> settings, dns, status
+//!         agent -> settings, engine, history, and the effects: probe, dns, cluster, notify, status, state
+//!         commands -> settings, dns, status, history, replay
 //!         settings -> the sections that dns, cluster, notify, status and state own -> config
 //! effects never name each other; the engine names nothing above it
 //! ```
@@ -16,7 +16,7 @@
 //! | `cli` | the command line, independent of the commands themselves | `settings`, `dns`'s registry, `status`'s names of targets, `log` |
 //! | `settings` | the settings of the whole agent, from the file, the environment and the command line | the sections of the parts below, `config`, `engine`, `probe`, `http` |
 //! | `config` | reading of a configuration file: keys, rules, sections, problems | `engine`, `file`, `text` |
-//! | `commands` | `check`, `plan`, `status`, `drain`, `undrain`: short-lived queries | `cli`, `settings`, `config`, `dns`, `engine`, `file`, `state`, `status` |
+//! | `commands` | `check`, `plan`, `status`, `drain`, `undrain`, `replay`, `tune`: short-lived queries | `cli`, `settings`, `config`, `dns`, `engine`, `file`, `history`, `replay`, `state`, `status` |
 //! | `agent` | builds the agent and owns the engine: one queue, one clock; signals, reload, observers | all below |
 //! | `engine` | every decision; pure, std only, time is a parameter | nothing |
 //! | `probe` | sends one probe to an endpoint: echo request, TCP connect, or a request of a table | `engine`, `http`, `privilege` |
@@ -24,6 +24,8 @@
 //! | `cluster` | the other agents: votes and membership | `config`, `engine`, `heart`, `http`, `serve` |
 //! | `notify` | sends notices to people, and heartbeats, and never blocks | `config`, `heart`, `http` |
 //! | `status` | the status of the agent, and the operator's commands | `config`, `engine`, `heart` |
+//! | `history` | the grounds of the decisions, in files | `config`, `engine` |
+//! | `replay` | recorded pasts through the engine, as they were and with other settings | `engine`, `history` |
 //! | `state` | state kept across restarts | `config`, `file` |
 //! | `file` | reads files with a time limit | nothing |
 //! | `backoff` | the waits between retries | nothing |
@@ -66,6 +68,7 @@ mod dns;
 pub mod engine;
 mod file;
 mod heart;
+mod history;
 mod http;
 mod log;
 mod notify;
@@ -73,6 +76,7 @@ mod panics;
 mod privilege;
 mod probe;
 mod program;
+mod replay;
 mod serve;
 mod settings;
 mod state;

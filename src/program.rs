@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use crate::agent::{self, Ended};
 use crate::cli::{self, Command, DrainOptions, Invocation, ReturnOptions, Stop, UndrainOptions};
-use crate::commands::{self, CommandError, CommandReport, Ending};
+use crate::commands::{self, CommandError, CommandReport, Configurations, Ending, ReplayRefusal};
 use crate::config::ConfigErrors;
 use crate::settings::{self, Config};
 use crate::status::{CommandTarget, DrainRequest, StatusConfig, UndrainRequest};
@@ -144,6 +144,8 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
             print(commands::rules(&asked.job).map_err(ProgramFailure::Refused)?.as_bytes())
         }
         Command::Dashboard => print(commands::dashboard().as_bytes()),
+        Command::Replay(asked) => replayed(commands::replay(&configurations(invocation), asked)),
+        Command::Tune(asked) => replayed(commands::tune(&configurations(invocation), asked)),
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }
@@ -200,6 +202,20 @@ fn watch(
 fn configuration(invocation: &Invocation) -> Result<Config, ProgramFailure> {
     settings::load(&invocation.config_file, &invocation.asked, &variable)
         .map_err(ProgramFailure::Configuration)
+}
+
+/// Returns the way to the configuration, as it is and with other values.
+fn configurations(invocation: &Invocation) -> Configurations<'_> {
+    Configurations { path: &invocation.config_file, asked: &invocation.asked, env: &variable }
+}
+
+/// Prints the result of a replay.
+fn replayed(replayed: Result<CommandReport, ReplayRefusal>) -> Result<(), ProgramFailure> {
+    report(replayed.map_err(|refusal| match refusal {
+        ReplayRefusal::Configuration(errors) => ProgramFailure::Configuration(errors),
+        ReplayRefusal::Refused(why) => ProgramFailure::Refused(why),
+        ReplayRefusal::Failed(why) => ProgramFailure::Stopped(anyhow::anyhow!(why)),
+    })?)
 }
 
 /// Returns the addresses at which the running agent can be queried.

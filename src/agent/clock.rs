@@ -1,6 +1,6 @@
 //! The agent's clocks: its own, which never jumps, and the wall clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
@@ -33,7 +33,9 @@ impl Clock {
 
     /// Returns the time since the start.
     pub(super) fn now(&self) -> Moment {
-        Moment::after_start(self.started.elapsed())
+        // Whole microseconds: the history keeps no more.
+        let micros = self.started.elapsed().as_micros();
+        Moment::after_start(Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX)))
     }
 
     /// Whether the kernel's timer may wake the event loop.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::clock::{Clock, wall};
+use super::history::HistoryKeeper;
 use super::ids::Ids;
 use super::input::{Input, QUEUE};
 use super::observers::Observer;
@@ -55,6 +56,8 @@ pub(super) struct EventLoop<P, O> {
     pub(super) peers: Option<ClusterLink>,
     /// The saver of drains.
     pub(super) state: StateSaver,
+    /// The keeper of the history; absent without a file for it.
+    pub(super) history: Option<HistoryKeeper>,
     /// The operator's commands.
     pub(super) commands: PendingCommands,
     /// The reader of new configurations.
@@ -134,7 +137,11 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     fn handle(&mut self, event: Event) {
         let now = self.clock.now();
         let mut following = Vec::new();
-        for action in self.engine.handle(now, event) {
+        let actions = self.engine.handle(now, event);
+        if let Some(history) = &mut self.history {
+            history.handled(&mut self.engine);
+        }
+        for action in actions {
             match action {
                 Action::Probe(request) => self.send(request),
                 Action::Prepare(zone) => self.reconcilers.request_listing(zone),
@@ -202,6 +209,9 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
             self.observers.command_done(&self.engine);
         }
         self.observers.iteration(&self.engine);
+        if let Some(history) = &mut self.history {
+            history.iteration(&self.engine, now);
+        }
         self.state.save_if_due(now, self.config.dry_run);
     }
 

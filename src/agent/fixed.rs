@@ -17,6 +17,10 @@ pub(super) fn keep(old: &Config, mut new: Config) -> Config {
         log_kept("state_file");
         new.sections.state_file.clone_from(&old.sections.state_file);
     }
+    if new.sections.history != old.sections.history {
+        log_kept("history_file or history_size");
+        new.sections.history.clone_from(&old.sections.history);
+    }
     if new.runs_commands_as_others() && !old.runs_commands_as_others() {
         log_kept("the right to run commands as another user");
     }

@@ -1,5 +1,6 @@
 //! The commands and their arguments.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -9,6 +10,9 @@ use crate::status::{CommandTarget, service_name};
 
 /// Minimum duration on the command line.
 const SECOND: Duration = Duration::from_secs(1);
+
+/// The length of a day.
+const DAY: Duration = Duration::from_hours(24);
 
 /// Maximum duration on the command line: a year.
 const YEAR: Duration = Duration::from_hours(366 * 24);
@@ -46,6 +50,12 @@ pub(crate) enum Command {
     /// Print a dashboard for Grafana about the metrics of this version
     #[command(after_help = exits::PRINT)]
     Dashboard,
+    /// Replay the recorded past with other settings, beside the one as it was
+    #[command(after_help = exits::REPLAY)]
+    Replay(ReplayOptions),
+    /// Find the settings that would have noticed fastest with few false alarms in the recorded past
+    #[command(after_help = exits::REPLAY)]
+    Tune(TuneOptions),
     /// Print completions for a shell
     #[command(hide = true)]
     Completions(CompletionsOptions),
@@ -178,6 +188,75 @@ pub(crate) fn target_in(
         }
         _ => Ok(target.clone()),
     }
+}
+
+/// The arguments of `goavail replay`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ReplayOptions {
+    /// Count from this long before the end of the history on, such as 30d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Another value of a key of the file, such as `failure_threshold=5`; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Set the values in this service only
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Draw the targets over time into this file
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `goavail tune`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct TuneOptions {
+    /// The most false alarms, such as 1/month, 2/week or 1/day
+    #[arg(long, value_name = "N/PERIOD", value_parser = alarm_rate)]
+    pub at_most: AlarmRate,
+    /// Count from this long before the end of the history on, such as 30d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Tune this service only
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A number of false alarms in a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AlarmRate {
+    count: u32,
+    days: u32,
+}
+
+impl AlarmRate {
+    /// Returns the number of false alarms that are allowed in a time.
+    pub(crate) fn within(self, time: Duration) -> u64 {
+        let period = u128::from(self.days) * u128::from(DAY.as_secs());
+        let allowed = u128::from(self.count) * u128::from(time.as_secs()) / period.max(1);
+        u64::try_from(allowed).unwrap_or(u64::MAX)
+    }
+}
+
+/// The form of a number of false alarms in a period.
+const WANTED_RATE: &str = "a number and a period, such as 1/month, 2/week or 1/day";
+
+/// Parses a number of false alarms in a period.
+fn alarm_rate(text: &str) -> Result<AlarmRate, String> {
+    let (count, period) = text.split_once('/').ok_or(WANTED_RATE)?;
+    let days = match period.trim() {
+        "day" => 1,
+        "week" => 7,
+        "month" => 30,
+        _ => return Err(WANTED_RATE.to_owned()),
+    };
+    let count = count.trim().parse().map_err(|_| WANTED_RATE)?;
+    Ok(AlarmRate { count, days })
 }
 
 /// The arguments of `goavail completions`.

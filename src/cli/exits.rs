@@ -15,6 +15,15 @@ Exit codes:
   1  stopped by a failure while running
   2  the command line or the configuration is refused, or the provider refuses credentials or zone";
 
+/// Exit codes of `goavail replay` and `goavail tune`.
+pub(super) const REPLAY: &str = "\
+Reads the files that history_file names. Nothing is written, and no agent is asked.
+
+Exit codes:
+  0  ended as asked
+  1  the history could not be read
+  2  the command line or the configuration is refused, or asks for what was not observed";
+
 /// Exit codes of `goavail check`.
 pub(super) const CHECK: &str = "\
 Exit codes:

@@ -103,6 +103,19 @@ impl Canaries {
         })
     }
 
+    /// Whether a canary has missed a probe since its last answer.
+    pub(super) fn has_missed(&self, endpoint: EndpointId) -> bool {
+        let mut its = self.members.iter().filter(|(id, _)| *id == endpoint);
+        its.any(|(_, canary)| canary.misses > 0)
+    }
+
+    /// Records that a canary has answered a probe sent at `sent`, and had missed none.
+    pub(super) fn answered(&mut self, endpoint: EndpointId, sent: Moment) {
+        for (_, canary) in self.members.iter_mut().filter(|(id, _)| *id == endpoint) {
+            canary.answered = canary.answered.max(Some(sent));
+        }
+    }
+
     /// Whether each canary missed at least `threshold` probes in a row.
     fn all_miss(&self, threshold: NonZeroU32) -> bool {
         self.members.iter().all(|(_, canary)| canary.misses >= threshold.get())

@@ -7,6 +7,7 @@ use super::Engine;
 use super::action::{Action, Announcement};
 use super::fact::Fact;
 use super::ids::TargetRef;
+use super::journal::Noted;
 use super::peers::AnnounceDue;
 use super::quorum::{self, Ballot, PeerVote, rank};
 use super::schedule::Item;
@@ -18,6 +19,7 @@ impl Engine {
     /// that are fresh by this agent's clock only.
     pub(super) fn forget_if_suspended(&mut self) {
         if self.stall.is_suspended(self.context.now) {
+            self.context.note(Noted::Suspended);
             self.peers.suspended(self.context.now);
         }
     }

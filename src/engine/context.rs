@@ -4,6 +4,7 @@ use super::action::Action;
 use super::drain::DrainRefusal;
 use super::fact::Fact;
 use super::ids::Ticket;
+use super::journal::{Journal, Noted, Replay, is_kept};
 use super::moment::Moment;
 use super::schedule::Schedule;
 use super::settings::Settings;
@@ -18,12 +19,23 @@ pub(super) struct Context {
     /// The times at which each part is to be looked at again.
     pub(super) schedule: Schedule,
     actions: Vec<Action>,
+    /// The notes for a recorder, if there is one.
+    pub(super) journal: Option<Box<Journal>>,
+    /// Present if recorded outcomes take the place of probes.
+    pub(super) replay: Option<Replay>,
 }
 
 impl Context {
     /// Creates a context with a first event at `now`.
     pub(super) fn new(settings: Settings, now: Moment) -> Self {
-        Self { now, settings, schedule: Schedule::default(), actions: Vec::new() }
+        Self {
+            now,
+            settings,
+            schedule: Schedule::default(),
+            actions: Vec::new(),
+            journal: None,
+            replay: None,
+        }
     }
 
     /// Requests an action.
@@ -33,7 +45,17 @@ impl Context {
 
     /// Reports a fact.
     pub(super) fn report(&mut self, fact: Fact) {
+        if let Some(journal) = &mut self.journal
+            && is_kept(&fact)
+        {
+            journal.add(Noted::Fact(Box::new(fact.clone())));
+        }
         self.act(Action::Report(fact));
+    }
+
+    /// Adds a note to the journal, if there is one. Returns its place.
+    pub(super) fn note(&mut self, what: Noted) -> Option<usize> {
+        Some(self.journal.as_mut()?.add(what))
     }
 
     /// Answers a command of the operator.

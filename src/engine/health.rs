@@ -4,13 +4,14 @@
 //! The services keep the verdicts. A probe that changes nothing concerns its subject alone; a change
 //! is passed on to the targets that watch the subject. One file a concept: `observations` which
 //! judged probes count, `answers` the wrong ones, `combined` the health of a target with several checks, [`streaks`] replies and losses in a row, [`evidence`] the maximum age of
-//! observations, `flips` when health changes, `watchers` the targets that depend on a subject.
+//! observations, `flips` when health changes, `runs` probes that change nothing, `watchers` the targets that depend on a subject.
 
 mod answers;
 mod combined;
 pub(super) mod evidence;
 mod flips;
 mod observations;
+mod runs;
 pub(super) mod streaks;
 mod watchers;
 
@@ -37,6 +38,12 @@ pub(super) struct HealthTracker {
     unproven: BTreeSet<EndpointId>,
     /// The time at which the age of evidence is checked next.
     next_sweep: Option<Moment>,
+    /// Whether a sweep takes place now, whenever it was to be.
+    is_swept_now: bool,
+    /// The subjects that are not down and miss replies.
+    missing: BTreeSet<EndpointId>,
+    /// The subjects that have answered wrongly since they were up.
+    wrong: BTreeSet<EndpointId>,
 }
 
 /// The health of one endpoint, as seen from here.
@@ -90,6 +97,7 @@ impl HealthTracker {
             rehearsed: false,
         };
         self.insert(id, subject);
+        self.track(id);
         if self.unproven.contains(&from) {
             self.unproven.insert(id);
         }
@@ -106,6 +114,8 @@ impl HealthTracker {
     /// Removes a subject that nothing watches any more.
     pub(super) fn remove(&mut self, id: EndpointId) {
         self.unproven.remove(&id);
+        self.missing.remove(&id);
+        self.wrong.remove(&id);
         if let Some(slot) = self.subjects.get_mut(usize::from(id)) {
             *slot = None;
         }

@@ -121,6 +121,14 @@ impl Observed {
         }
     }
 
+    /// Removes an address from one set.
+    pub(crate) fn without_at(&mut self, key: &SetKey, address: IpAddr) {
+        let parts = self.parts.get_mut(key).into_iter().flat_map(BTreeMap::values_mut);
+        for there in self.sets.get_mut(key).into_iter().chain(parts) {
+            there.remove(&address);
+        }
+    }
+
     /// Returns the addresses of a set; `None` if it does not exist, or is not known.
     pub fn get(&self, key: &SetKey) -> Option<&BTreeSet<IpAddr>> {
         self.sets.get(key)

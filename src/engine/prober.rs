@@ -16,6 +16,7 @@ mod judging;
 mod load;
 pub(crate) mod outstanding;
 mod rate_check;
+mod replayed;
 pub(crate) mod retries;
 mod room;
 mod rtt;
@@ -34,7 +35,7 @@ use super::moment::Moment;
 use super::schedule::Item;
 use super::settings::CheckSettings;
 use super::slab::Slab;
-use super::types::{Endpoint, Outcome};
+use super::types::{Endpoint, OtherAnswer, Outcome};
 pub(super) use endpoint::Role;
 use endpoint::Watched;
 use faults::FaultLogLimiter;
@@ -66,15 +67,8 @@ pub(super) struct Prober {
     /// The number of targets to which this machine could not send `failure_threshold` times in a
     /// row.
     unreachable: usize,
-}
-
-/// The answer of a target that is not the one asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum OtherAnswer {
-    /// A wrong answer of this kind.
-    Wrong(String),
-    /// The target asks to be taken out.
-    Asked,
+    /// The outcomes of replayed probes that are not counted yet, in the order of sending.
+    held: BTreeMap<EndpointId, Vec<(Moment, Outcome)>>,
 }
 
 /// The result of a judged probe.
@@ -164,6 +158,7 @@ impl Prober {
     /// Stops watching an endpoint.
     pub(super) fn unwatch(&mut self, id: EndpointId) {
         self.endpoints.remove(id);
+        self.held.remove(&id);
     }
 
     /// Returns the address and method of an endpoint, if it is watched.

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 
 use super::Engine;
 use super::action::Action;
+use super::canaries::IsolationChange;
 use super::fact::Fact;
 use super::health::{Conclusion, Observation};
 use super::ids::{EndpointId, ProbeId, ServiceId, TargetKey};
+use super::journal::Noted;
 use super::moment::Moment;
-use super::prober::{OtherAnswer, ProbeResult, Role};
+use super::prober::{ProbeResult, Role};
 use super::service::EndpointFlip;
 use super::stall::Tick;
-use super::types::{Answer, IsolationCause};
+use super::types::{Answer, IsolationCause, OtherAnswer};
 
 impl Engine {
     /// Processes a due endpoint: overdue replies, timed-out probes, the next probe.
@@ -30,7 +32,11 @@ impl Engine {
         let result = self.prober.answered(probe, answer, &mut self.context);
         if self.prober.is_target(probe.endpoint) {
             let reaches_none = self.prober.reaches_none();
-            self.isolate(self.canaries.weigh_faults(reaches_none));
+            let change = self.canaries.weigh_faults(reaches_none);
+            if change != IsolationChange::Unchanged {
+                self.context.note(Noted::Faults { none: reaches_none });
+            }
+            self.isolate(change);
         }
         if let Some(result) = result {
             self.judged(result);
@@ -46,19 +52,33 @@ impl Engine {
     }
 
     /// Passes on the result of a probe.
-    fn judged(&mut self, mut result: ProbeResult) {
+    pub(super) fn judged(&mut self, mut result: ProbeResult) {
         let (endpoint, outcome, rtt) = (result.endpoint, result.judged.outcome, result.rtt);
         self.context.report(Fact::Judged { endpoint, outcome, rtt });
         if let Some(limits) = result.limits.take() {
             self.context.report(limits);
         }
-        match result.role {
+        let place = self.context.journal.as_mut();
+        let place = place.map(|it| it.add(Noted::Probe(result.noted())));
+        let was_calm = place.is_some() && self.is_calm(&result);
+        let changed = match result.role {
             Role::Target => self.target_judged(&result),
-            Role::Canary => self.canary_judged(&result),
+            Role::Canary => {
+                self.canary_judged(&result);
+                false
+            }
+        };
+        if was_calm
+            && !changed
+            && self.is_calm(&result)
+            && let (Some(place), Some(journal)) = (place, &mut self.context.journal)
+        {
+            journal.set_quiet(place);
         }
     }
 
-    fn target_judged(&mut self, result: &ProbeResult) {
+    /// Returns whether anything changed besides the counts and the age of the evidence.
+    fn target_judged(&mut self, result: &ProbeResult) -> bool {
         let (endpoint, isolated) = (result.endpoint, self.canaries.is_isolated());
         let observation = self.health.observe(result, isolated, &mut self.context);
         if observation.is_news() {
@@ -70,6 +90,7 @@ impl Engine {
         if self.health.answers(endpoint).is_some() {
             self.compare_answers(endpoint, result.other.as_ref());
         }
+        observation.is_news() || conclusion != Conclusion::default()
     }
 
     /// Has the services compare the answers of their targets, after another answer. While an endpoint
@@ -186,6 +207,9 @@ impl Engine {
     /// Looks for evidence that has expired. Without evidence, this agent has no vote.
     pub(super) fn sweep(&mut self) {
         let aged = self.health.sweep(&mut self.context);
+        if !aged.is_empty() {
+            self.context.note(Noted::Swept);
+        }
         for TargetKey { service, target } in &aged.lapsed {
             if let Some(service) = self.services.get_mut(*service) {
                 service.mark(*target);

@@ -23,11 +23,13 @@ impl Engine {
     /// from the verdicts.
     pub(super) fn decide(&mut self) {
         let (isolation, now) = (self.canaries.isolation(), self.context.now);
+        let mut worked = false;
         for id in self.services.take_touched() {
             let Some(service) = self.services.get(id) else { continue };
             if !service.has_work() {
                 continue;
             }
+            worked = true;
             let Some(zone) = self.zones.get(&service.zone()) else { continue };
             let (stale, listing) = (zone.is_stale(now), zone.last_listing());
             let (health, peers) = (&self.health, &self.peers);
@@ -44,6 +46,9 @@ impl Engine {
                 self.peers.announce();
             }
             self.follow_rehearsals(id);
+        }
+        if worked && let Some(journal) = &mut self.context.journal {
+            journal.looked();
         }
     }
 

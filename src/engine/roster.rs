@@ -98,7 +98,7 @@ impl Engine {
                 service.schedule_resync(&mut self.context);
             }
         }
-        let reaches_none = self.prober.reaches_none();
+        let reaches_none = self.note_faults_at_reload();
         self.isolate(self.canaries.weigh_reload(had_canaries, reaches_none));
         for id in settings.services.keys() {
             self.restart_orders(*id, &before);

@@ -53,6 +53,8 @@ pub(super) struct Schedule {
     /// The entries that were due after that when they were added, in order.
     far: BinaryHeap<Reverse<Entry>>,
     horizon: u128,
+    /// Whether nothing is probed and nothing announced, so that entries about that are left out.
+    replays: bool,
 }
 
 /// The number of ticks ahead with a bucket: a little over four seconds.
@@ -73,8 +75,18 @@ fn place(tick: u128) -> usize {
 }
 
 impl Schedule {
+    /// Leaves out all entries about probes and announcements from now on.
+    pub(super) fn replay(&mut self) {
+        self.replays = true;
+    }
+
     /// Schedules `item` for `when`.
     pub(super) fn add(&mut self, when: Moment, item: Item) {
+        if self.replays
+            && matches!(item, Item::Watch(_) | Item::Retry | Item::Faults | Item::Announce)
+        {
+            return;
+        }
         let entry = (when, item);
         let tick = tick(&entry);
         if tick < self.horizon {

@@ -6,6 +6,7 @@ mod healing;
 mod isolation;
 mod network;
 mod pace;
+pub(crate) mod recording;
 mod services;
 mod story;
 mod upcoming;

@@ -128,6 +128,15 @@ pub struct WrongAnswer {
     pub reason: String,
 }
 
+/// The answer of a target that is not the one asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OtherAnswer {
+    /// A wrong answer of this kind.
+    Wrong(String),
+    /// The target asks to be taken out.
+    Asked,
+}
+
 /// The health of a target as seen from this vantage point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Health {

@@ -9,6 +9,7 @@ use crate::cluster::{ClusterConfig, MembersSection};
 use crate::config::field::FieldReader;
 use crate::config::keys::Schema;
 use crate::config::section::{ConfigSection, Described, SectionContext};
+use crate::history::section::{HistoryConfig, HistorySection};
 use crate::notify::heartbeat::{HeartbeatConfig, HeartbeatSection};
 use crate::notify::{NoticesSection, NotifyConfig};
 use crate::state::MemorySection;
@@ -77,6 +78,8 @@ sections! {
         cluster: MembersSection => Option<ClusterConfig>,
         /// The file that keeps state across restarts.
         state_file: MemorySection => Option<PathBuf>,
+        /// Where the history is kept.
+        history: HistorySection => Option<HistoryConfig>,
         /// Receivers of notices.
         notify: NoticesSection => NotifyConfig,
         /// The service that expects heartbeats.

@@ -37,6 +37,7 @@ pub struct StatusCounters {
     pub(super) votes: BTreeMap<(Arc<str>, &'static str), u64>,
     pub(super) reloads: LabelledCounts<1>,
     pub(super) notices: BTreeMap<(Arc<str>, &'static str), u64>,
+    pub(super) history: LabelledCounts<1>,
     pub(super) panics: LabelledCounts<1>,
     pub(super) failing_names: BTreeSet<(ZoneId, String)>,
 }
@@ -54,6 +55,7 @@ impl Default for StatusCounters {
             votes: BTreeMap::new(),
             reloads: ["ok", "refused"].map(|outcome| ([outcome], 0)).into(),
             notices: BTreeMap::new(),
+            history: BTreeMap::new(),
             panics: crate::panics::PARTS.map(|part| ([part], 0)).into(),
             failing_names: BTreeSet::new(),
         }
@@ -112,6 +114,11 @@ impl StatusCounters {
     /// Sets the number of notices to `channel` that had this outcome: `delivered`, `failed` or `dropped`.
     pub fn set_notices(&mut self, channel: &str, outcome: &'static str, total: u64) {
         self.notices.insert((channel.into(), outcome), total);
+    }
+
+    /// Sets the number of blocks of the history that were written, and that were lost.
+    pub fn set_history(&mut self, written: u64, lost: u64) {
+        self.history = [(["written"], written), (["lost"], lost)].into();
     }
 
     /// Sets the number of panics that were caught in each part.

@@ -325,6 +325,14 @@ impl Scrape {
             ["outcome"],
             &counters.reloads,
         )?;
+        if !counters.history.is_empty() {
+            families.labelled(
+                "goavail_history_blocks",
+                "Blocks of the history, by outcome.",
+                ["outcome"],
+                &counters.history,
+            )?;
+        }
         families.labelled(
             "goavail_caught_panics",
             "Panics that were caught, by the part that was restarted.",

@@ -29,6 +29,7 @@ use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
 use crate::engine::ids::{TargetRef, ZoneId};
+use crate::history::writer::WriterState;
 use crate::notify::NoticeCounters;
 use crate::probe::details::Details;
 use crate::serve::{ServeLimits, serve};
@@ -78,6 +79,21 @@ pub(in crate::agent) struct CounterSources {
     pub(in crate::agent) requests: ZoneCounters,
     pub(in crate::agent) votes: VoteCounters,
     pub(in crate::agent) notices: NoticeCounters,
+    /// The state of the history, if one is kept.
+    pub(in crate::agent) history: Option<Arc<WriterState>>,
+    /// The reason why the history is not kept, as it was published last.
+    failing_history: Option<String>,
+}
+
+impl CounterSources {
+    /// Returns these counters, without a history.
+    pub(in crate::agent) fn of(
+        requests: ZoneCounters,
+        votes: VoteCounters,
+        notices: NoticeCounters,
+    ) -> Self {
+        Self { requests, votes, notices, history: None, failing_history: None }
+    }
 }
 
 /// Reads both clocks.
@@ -204,12 +220,33 @@ impl StatusObserver {
         self.failing_channels = failing;
     }
 
+    /// Publishes the state of the history from now on.
+    pub(in crate::agent) fn follow_history(&mut self, state: &Arc<WriterState>) {
+        self.sources.history = Some(Arc::clone(state));
+    }
+
+    /// Publishes whether the history is kept.
+    fn publish_history(&mut self, at: Instant) {
+        let Some(state) = &self.sources.history else { return };
+        self.board.counters().set_history(state.written(), state.lost());
+        let failing = state.failing();
+        match &failing {
+            Some(reason) if self.sources.failing_history != failing => {
+                self.board.failed(at, KEEP_HISTORY, reason);
+            }
+            None if self.sources.failing_history.is_some() => self.board.recovered(KEEP_HISTORY),
+            _ => {}
+        }
+        self.sources.failing_history = failing;
+    }
+
     /// Publishes the counters of other parts.
     fn publish_counters(&mut self, at: Instant) {
         for ((zone, outcome), total) in self.sources.requests.counts() {
             self.board.counters().set_dns_requests(zone, outcome, total);
         }
         self.publish_notices(at);
+        self.publish_history(at);
         self.board.counters().set_panics(crate::panics::counts());
         for ((peer, outcome), total) in self.sources.votes.get() {
             if let Some(peer) = peer.and_then(|peer| self.names.get(&peer)) {
@@ -323,6 +360,9 @@ impl Observer for StatusObserver {
         self.board.tick(now);
     }
 }
+
+/// The name of the work that fails while the history cannot be written.
+const KEEP_HISTORY: &str = "keep the history";
 
 /// Returns the name of the work that fails while a channel rejects notices.
 fn delivery_to(channel: &str) -> String {

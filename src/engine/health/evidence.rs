@@ -41,16 +41,21 @@ pub(in crate::engine) struct Evidence {
     pub(in crate::engine) unknown_since: Option<Moment>,
     /// Whether people were notified that the health is unknown.
     pub(in crate::engine) notified: bool,
+    /// Whether it is renewed all the time, by probes that a replay does not bring one by one.
+    pub(in crate::engine) renewed: bool,
 }
 
 impl Evidence {
     /// Creates a record without any evidence.
     pub(super) fn none(now: Moment) -> Self {
-        Self { judged: now, proof: None, unknown_since: None, notified: false }
+        Self { judged: now, proof: None, unknown_since: None, notified: false, renewed: false }
     }
 
     /// Returns the time of the next check if nothing more is judged.
     fn next_look(&self, term: Duration) -> Option<Moment> {
+        if self.renewed {
+            return None;
+        }
         let lapses = self.proof.map(|at| at + term);
         let unknown = match self.unknown_since {
             None => Some(self.judged + term),
@@ -76,6 +81,9 @@ impl Evidence {
 
     /// Expires the evidence that is too old.
     fn age(&mut self, term: Duration, now: Moment) -> Aged {
+        if self.renewed {
+            return Aged { lapsed: false, lost: false, lasting: false };
+        }
         let lapsed = self.proof.take_if(|at| *at + term <= now).is_some();
         let lost = self.unknown_since.is_none() && self.judged + term <= now;
         if lost {
@@ -145,7 +153,8 @@ impl HealthTracker {
     pub(in crate::engine) fn sweep(&mut self, context: &mut Context) -> AgedTargets {
         let now = context.now;
         let mut targets = AgedTargets::default();
-        if self.next_sweep.is_none_or(|next| now < next) {
+        let is_now = std::mem::take(&mut self.is_swept_now);
+        if !is_now && self.next_sweep.is_none_or(|next| now < next) {
             return targets;
         }
         self.next_sweep = None;
@@ -166,6 +175,11 @@ impl HealthTracker {
 }
 
 impl AgedTargets {
+    /// Whether there are none.
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.lapsed.is_empty() && self.lost.is_empty() && self.lasting.is_empty()
+    }
+
     fn add(&mut self, key: TargetKey, aged: Aged) {
         let TargetKey { service, target } = key;
         if aged.lapsed {

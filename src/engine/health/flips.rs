@@ -62,6 +62,9 @@ impl HealthTracker {
         }
         let conclusion = self.weigh(id, canaries, now);
         flips.extend(conclusion.flips);
+        if !flips.is_empty() {
+            self.track(id);
+        }
         Conclusion { flips, relapsed, ..conclusion }
     }
 
@@ -72,6 +75,14 @@ impl HealthTracker {
         canaries: &Canaries,
         now: Moment,
     ) -> Conclusion {
+        let conclusion = self.weigh_run(id, canaries, now);
+        if !conclusion.flips.is_empty() {
+            self.track(id);
+        }
+        conclusion
+    }
+
+    fn weigh_run(&mut self, id: EndpointId, canaries: &Canaries, now: Moment) -> Conclusion {
         let Some(slot) = self.subjects.get_mut(usize::from(id)) else {
             return Conclusion::default();
         };
@@ -117,6 +128,7 @@ impl HealthTracker {
     /// wrong.
     pub(in crate::engine) fn start_over(&mut self, now: Moment) {
         self.unproven.clear();
+        self.missing.clear();
         for subject in self.subjects.iter_mut().flatten() {
             subject.streaks.start_losses_over(now);
             subject.evidence.proof = None;

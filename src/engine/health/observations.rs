@@ -7,8 +7,8 @@ use super::{HealthTracker, Subject, evidence};
 use crate::engine::context::Context;
 use crate::engine::ids::EndpointId;
 use crate::engine::moment::Moment;
-use crate::engine::prober::{OtherAnswer, ProbeResult};
-use crate::engine::types::{Health, Method, Outcome};
+use crate::engine::prober::ProbeResult;
+use crate::engine::types::{Health, Method, OtherAnswer, Outcome};
 
 /// The consequences of a judged probe for the other parts of the engine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +64,7 @@ impl HealthTracker {
         let proves = !lost || counts && !isolated;
         let change = subject.evidence.record(proves, lost != up, now);
         let look_at = now + evidence::term(subject.check.pace.interval);
+        self.track(result.endpoint);
         self.schedule_sweep(look_at, context);
         Observation { missed: counts && up, regained: change.regained, back: change.back }
     }

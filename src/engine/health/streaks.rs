@@ -1,5 +1,7 @@
 //! Replies and losses of one target, and when they flip its health.
 
+use super::evidence::Evidence;
+use crate::engine::journal::SubjectState;
 use crate::engine::moment::Moment;
 use crate::engine::types::{Health, Thresholds};
 
@@ -77,12 +79,48 @@ impl Streaks {
     ///
     /// A loss counts only if its probe was sent after the newest reply in time was received.
     pub(crate) fn record_loss(&mut self, sent: Moment) -> bool {
-        if self.evidence_after.is_some_and(|after| sent <= after) {
+        if !self.would_count(sent) {
             return false;
         }
         self.losses = self.losses.saturating_add(1);
         self.run_began = self.run_began.or(Some(sent));
         true
+    }
+
+    /// Whether the loss of a probe sent at `sent` would count.
+    pub(crate) fn would_count(&self, sent: Moment) -> bool {
+        self.evidence_after.is_none_or(|after| sent > after)
+    }
+
+    /// Counts this many more losses in a row, which all count.
+    pub(crate) fn record_losses(&mut self, count: u32) {
+        self.losses = self.losses.saturating_add(count);
+    }
+
+    /// Returns the counts, with the evidence, for a journal.
+    pub(crate) fn state(&self, evidence: &Evidence) -> SubjectState {
+        SubjectState {
+            health: self.health,
+            losses: self.losses,
+            replies: self.replies,
+            run_began: self.run_began,
+            evidence_after: self.evidence_after,
+            last_reply: self.last_reply,
+            judged: evidence.judged,
+            proof: evidence.proof,
+        }
+    }
+
+    /// Returns counts as a journal has them.
+    pub(crate) fn of_state(state: &SubjectState) -> Self {
+        Self {
+            health: state.health,
+            losses: state.losses,
+            replies: state.replies,
+            run_began: state.run_began,
+            evidence_after: state.evidence_after,
+            last_reply: state.last_reply,
+        }
     }
 
     /// Whether there are enough losses in a row to flip it down, and it is not down.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::outstanding::Judged;
-use super::{OtherAnswer, ProbeResult, Prober};
+use super::{ProbeResult, Prober};
 use crate::engine::context::Context;
 use crate::engine::fact::Fact;
 use crate::engine::ids::{EndpointId, ProbeId};
+use crate::engine::journal::Noted;
 use crate::engine::moment::Moment;
 use crate::engine::stall::Tick;
-use crate::engine::types::{Answer, Outcome, WrongAnswer};
+use crate::engine::types::{Answer, OtherAnswer, Outcome, WrongAnswer};
 
 impl Prober {
     /// Judges the probes of an endpoint that have timed out, and returns the results in the order of
@@ -84,6 +85,7 @@ impl Prober {
                 let endpoint = watch.endpoint;
                 // The probe has timed out. The next tick judges it, since a tick shows whether this
                 // process ran.
+                context.note(Noted::Late { endpoint: id, rtt });
                 context.report(Fact::Late { endpoint, rtt });
                 self.unanswered(probe, context);
                 None

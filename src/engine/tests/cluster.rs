@@ -15,14 +15,14 @@
 
 mod agent;
 mod agreement;
-mod alike;
+pub(super) mod alike;
 mod blind;
 pub(super) mod chance;
 mod claims;
 mod floor;
 mod freshness;
 mod halves;
-mod max_out;
+pub(super) mod max_out;
 mod net;
 mod peers;
 mod processes;
@@ -37,7 +37,7 @@ mod runs;
 mod schedule;
 mod services;
 mod several;
-mod standby;
+pub(super) mod standby;
 mod trace;
 mod worker;
 mod world;

@@ -221,6 +221,7 @@ impl Harness {
             reconcilers,
             peers: None,
             state: StateSaver::new(store, runtime.clone(), outbox.clone(), clock.now()),
+            history: None,
             commands: PendingCommands::default(),
             reloader: Reloader::new(Arc::new(load), runtime, outbox.clone(), Ids::default()),
             ids: Ids::default(),

@@ -11,6 +11,7 @@ use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::settings::Settings;
+use crate::engine::tests::recording::Tap;
 use crate::engine::types::{Health, Vote};
 use crate::engine::{Engine, TargetView};
 
@@ -78,6 +79,8 @@ pub(super) struct Agent {
     pub(super) standing: BTreeMap<IpAddr, Desired>,
     received: BTreeMap<(SocketAddr, IpAddr), NotedVote>,
     alive: BTreeMap<SocketAddr, bool>,
+    /// The recording, if the scene is recorded.
+    pub(super) tap: Tap,
 }
 
 impl Agent {
@@ -101,6 +104,7 @@ impl Agent {
             standing: BTreeMap::new(),
             received: BTreeMap::new(),
             alive: BTreeMap::new(),
+            tap: Tap::new(),
         }
     }
 
@@ -110,7 +114,9 @@ impl Agent {
         self.life += 1;
         (self.began, self.ticked) = (now, now);
         let settings = self.naming.inner_settings(&self.settings);
-        self.engine = Some(Engine::new(settings, BTreeMap::new(), Moment::after_start(now)));
+        let mut engine = Engine::new(settings, BTreeMap::new(), Moment::after_start(now));
+        self.tap.started(&mut engine, Moment::after_start(now));
+        self.engine = Some(engine);
     }
 
     pub(super) fn die(&mut self) {

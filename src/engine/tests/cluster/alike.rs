@@ -58,7 +58,7 @@ impl World {
 }
 
 #[test]
-fn a_deployment_that_breaks_all_targets_at_once_withdraws_none() {
+pub(in crate::engine::tests) fn a_deployment_that_breaks_all_targets_at_once_withdraws_none() {
     for (needed, seed) in (0..3).flat_map(|needed| (0..SEEDS).map(move |seed| (needed, seed))) {
         let mut world = world(needed, &requests(), seed);
         for target in TARGETS {
@@ -83,7 +83,7 @@ fn a_deployment_that_breaks_all_targets_at_once_withdraws_none() {
 }
 
 #[test]
-fn one_broken_target_goes_once_and_comes_back_once() {
+pub(in crate::engine::tests) fn one_broken_target_goes_once_and_comes_back_once() {
     for (needed, seed) in (0..3).flat_map(|needed| (0..SEEDS).map(move |seed| (needed, seed))) {
         let mut world = world(needed, &requests(), seed);
         world.breaks_down(ip(2), "status 503");
@@ -102,7 +102,8 @@ fn one_broken_target_goes_once_and_comes_back_once() {
 /// The agents probe at different times, so that they find the targets broken in different orders. None
 /// of them sees the last target of a deployment fail while another one is well.
 #[test]
-fn a_deployment_that_breaks_one_target_after_another_never_takes_the_last() {
+pub(in crate::engine::tests) fn a_deployment_that_breaks_one_target_after_another_never_takes_the_last()
+ {
     for (needed, seed) in (0..3).flat_map(|needed| (0..2 * SEEDS).map(move |it| (needed, it))) {
         let mut world = world(needed, &requests(), seed);
         let order = world.shuffled();

@@ -190,7 +190,7 @@ fn stir(world: &mut World) {
 }
 
 #[test]
-fn by_chance_no_more_are_out_and_the_end_is_right() {
+pub(in crate::engine::tests) fn by_chance_no_more_are_out_and_the_end_is_right() {
     for seed in seeds(SCHEDULES) {
         for (kind, needed) in [(Kind::WholeSet, 1), (Kind::ByRecord, 1), (Kind::ByRecord, 2)] {
             let mut world = World::new(3, needed, &half_may_be_out(), kind, seed);

@@ -76,7 +76,7 @@ impl World {
     }
 }
 
-pub(in crate::engine::tests) fn variable(name: &str) -> Option<u64> {
+pub(crate) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -95,6 +95,14 @@ fn play(schedule: &Schedule, with_story: bool) -> World {
     let mut world = schedule.world();
     world.story = with_story.then(Vec::new);
     play_in(schedule, world)
+}
+
+/// Plays the schedule of this seed, with several services or one.
+pub(in crate::engine::tests) fn play_seed(seed: u64, with_services: bool) {
+    let schedule = if with_services { Schedule::with_services(seed) } else { Schedule::of(seed) };
+    let delay = ms(seed % 3 * 4_000);
+    let returns = ReturnSettings { delay, max: delay * 3 };
+    play(&Schedule { returns, ..schedule }, false);
 }
 
 /// Returns all actions of the engines in the schedule of this seed.

@@ -237,7 +237,7 @@ fn stir(world: &mut World) {
 }
 
 #[test]
-fn by_chance_the_set_is_never_left_empty_and_ends_up_right() {
+pub(in crate::engine::tests) fn by_chance_the_set_is_never_left_empty_and_ends_up_right() {
     for seed in seeds(SEEDS) {
         for (kind, needed) in [(Kind::WholeSet, 1), (Kind::ByRecord, 1), (Kind::ByRecord, 0)] {
             let mut world = World::new(3, needed, &with_standby(&[1, 2], 1), kind, seed);

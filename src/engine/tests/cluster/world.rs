@@ -225,7 +225,10 @@ impl World {
             _ => {}
         }
         let Some(engine) = &mut state.engine else { return };
-        for action in engine.handle(Moment::after_start(now), event) {
+        let at = Moment::after_start(now);
+        let actions = engine.handle(at, event);
+        state.tap.handled(engine, at);
+        for action in actions {
             if let Some(trace) = &mut self.trace {
                 trace.add(now, agent, &action);
             }

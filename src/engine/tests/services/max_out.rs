@@ -1,7 +1,7 @@
 //! `max_out`: at most so many addresses of a service are out for their health at once.
 
 mod ending;
-mod random;
+pub(in crate::engine::tests) mod random;
 mod reports;
 
 use std::collections::BTreeSet;

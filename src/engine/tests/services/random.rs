@@ -172,6 +172,15 @@ fn calm_down(site: &mut Site, label: &str) {
     site.ledger.clear();
 }
 
+/// Takes random steps, without any claim about them.
+pub(in crate::engine::tests) fn stir(seed: u64, steps: u64) {
+    let mut chance = Chance::new(seed);
+    let mut site = Site::new(&random_settings(&mut chance));
+    for _ in 0..steps {
+        step(&mut site, &mut chance);
+    }
+}
+
 fn run(seed: u64, steps: u64) {
     let mut chance = Chance::new(seed);
     let mut site = Site::new(&random_settings(&mut chance));

@@ -1,7 +1,7 @@
 //! Targets that were withdrawn come back late, and the later the more often they were.
 
 mod drained;
-mod flapping;
+pub(in crate::engine::tests) mod flapping;
 mod reports;
 
 use std::time::Duration;

@@ -17,6 +17,7 @@ use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::{
     CheckSettings, ServiceCheck, ServiceSettings, Settings, ZoneSettings,
 };
+use crate::engine::tests::recording::Tap;
 use crate::engine::tests::upcoming::Upcoming;
 use crate::engine::tests::world::{ip, ms, settings};
 use crate::engine::types::{Answer, Endpoint, Health, Method};
@@ -108,6 +109,7 @@ pub(super) struct Site {
     pub(super) ledger: Ledger,
     upcoming: Upcoming<Coming>,
     generation: u32,
+    tap: Tap,
 }
 
 impl Site {
@@ -147,7 +149,9 @@ impl Site {
             ledger: Ledger::default(),
             upcoming: Upcoming::default(),
             generation: 0,
+            tap: if targets.is_empty() { Tap::new() } else { Tap::default() },
         };
+        site.tap.started(&mut site.engine, Moment::START);
         site.publish_all(settings);
         site
     }
@@ -171,7 +175,9 @@ impl Site {
 
     /// Passes an event to the engine now.
     pub(super) fn send(&mut self, event: Event) {
-        for action in self.engine.handle(Moment::after_start(self.now), event) {
+        let actions = self.engine.handle(Moment::after_start(self.now), event);
+        self.tap.handled(&mut self.engine, Moment::after_start(self.now));
+        for action in actions {
             self.act(action);
         }
     }
@@ -207,6 +213,7 @@ impl Site {
         }
         let now = Moment::after_start(self.now);
         self.engine = Engine::new(self.settings.clone(), drains, now);
+        self.tap.started(&mut self.engine, now);
     }
 
     /// Runs until `end`, with all events in order.

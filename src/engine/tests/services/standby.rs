@@ -3,7 +3,7 @@
 mod drained;
 mod last_resort;
 mod model;
-mod never_empty;
+pub(in crate::engine::tests) mod never_empty;
 mod reports;
 
 use std::collections::BTreeMap;

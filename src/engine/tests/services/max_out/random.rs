@@ -38,7 +38,7 @@ fn stir(site: &mut Site, chance: &mut Chance) {
 }
 
 #[test]
-fn never_more_than_the_limit_is_out_and_the_end_is_right() {
+pub(in crate::engine::tests) fn never_more_than_the_limit_is_out_and_the_end_is_right() {
     let count = variable("GOAVAIL_SCENES").unwrap_or(SEEDS);
     let seeds = variable("GOAVAIL_SEED").map_or(0..count, |seed| seed..seed + 1);
     for seed in seeds {

@@ -91,7 +91,8 @@ fn a_target_that_lives_for_long_is_withdrawn_each_time_and_put_back_soon() {
 }
 
 #[test]
-fn a_target_that_dies_at_random_is_withdrawn_a_few_times_in_ten_days() {
+pub(in crate::engine::tests) fn a_target_that_dies_at_random_is_withdrawn_a_few_times_in_ten_days()
+{
     for seed in 0..4 {
         let mut chance = Chance::new(seed);
         let mut site = slow_site(10, 240);

@@ -108,7 +108,7 @@ fn step(site: &mut Site, settings: &Settings, dice: &mut StdRng) {
 
 /// Plays so many sites; `GOAVAIL_STANDBYS` plays others.
 #[test]
-fn the_set_is_never_empty() {
+pub(in crate::engine::tests) fn the_set_is_never_empty() {
     for seed in 0..variable("GOAVAIL_STANDBYS").unwrap_or(12) {
         let mut dice = StdRng::seed_from_u64(seed);
         let settings = settings_by_chance(&mut dice);

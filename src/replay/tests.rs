@@ -1,0 +1,8 @@
+//! A history gives the recorded decisions again, one by one.
+
+mod damage;
+mod figures;
+mod month;
+mod oracle;
+mod past;
+mod reports;
