@@ -5,7 +5,7 @@
 //!
 //! - Health: `news` its changes, `unseen` those of targets that cannot be asked, `failing` the reasons of
 //!   failures, `rehearsal` a target that is treated as dead on demand.
-//! - The decision: `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict in
+//! - The decision: `decision` the pass, `gate` the ordered questions, `verdict` their inputs and the ruling, `target` the verdict in
 //!   force.
 //! - Guards with a state of their own: `alike` wrong answers that all targets give, `max_out` and `out_places`
 //!   the number of targets that may be out, `drains` the targets that the operator took out.
@@ -19,6 +19,7 @@ mod commands;
 mod decision;
 mod drains;
 mod failing;
+mod gate;
 mod max_out;
 mod news;
 mod orders;

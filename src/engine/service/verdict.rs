@@ -1,12 +1,14 @@
 //! The gate: whether a target belongs in DNS, considering every possible objection.
 //!
-//! [`decide`] asks the questions of the table in `docs/decisions.md` in their order. The floor is
-//! not among them, since it needs the listing: `plan` checks it once the zone has been listed.
+//! [`decide`] asks the questions of `gate` in their order, which is that of the table in
+//! `docs/decisions.md`. The floor is not among them, since it needs the listing: `plan` checks it once
+//! the zone has been listed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::alike::Likeness;
+use super::gate::Question;
 use super::max_out::MaxOutReached;
 use super::tiers::Need;
 use crate::engine::fact::Reason;
@@ -65,7 +67,7 @@ pub(super) struct TierStanding {
 
 impl TierStanding {
     /// Whether a standby that is up stays out.
-    fn stays_out(self) -> bool {
+    pub(super) fn stays_out(self) -> bool {
         self.need == Need::Undecided && !self.in_service
     }
 }
@@ -83,93 +85,26 @@ pub(super) enum Ruling {
 
 /// Decides about one target. Each question is asked only if the earlier ones had no answer.
 pub(super) fn decide(inputs: &Inputs) -> Ruling {
-    if inputs.drained {
-        let verdict = Verdict::Withdrawn(WithdrawalCause::Drained);
-        return Ruling::Decide { verdict, agreeing: vec![], after: Duration::ZERO };
-    }
-    if inputs.standby.is_some_and(|standing| standing.need == Need::Unneeded) {
-        return stand_by(&inputs.agreement);
-    }
-    if let Some(standing) = inputs.standby.filter(|standing| standing.is_unprobed) {
-        return resort_to(standing);
-    }
-    let verdict = match inputs.health {
-        Health::AssumedUp => return Ruling::Keep,
-        Health::Up if inputs.standby.is_some_and(TierStanding::stays_out) => return Ruling::Keep,
-        Health::Up => Verdict::InService,
-        Health::Down if inputs.asked => Verdict::Withdrawn(WithdrawalCause::Asked),
-        Health::Down => DOWN,
-    };
-    // Isolation keeps no target out of DNS that answers, and none in that asks to be taken out.
-    if let Some(cause) = inputs.isolation
-        && !verdict.is_in_service()
-        && !inputs.asked
-    {
-        return Ruling::Refuse(Reason::Isolated, cause.as_str().into());
-    }
-    match &inputs.likeness {
-        Likeness::No => {}
-        Likeness::Unknown => return Ruling::Keep,
-        Likeness::Yes(kind) => {
-            return Ruling::Refuse(Reason::Alike, format!("no target answers otherwise: {kind}"));
+    let answer = Question::ALL.into_iter().find_map(|question| question.ask(inputs));
+    answer.unwrap_or_else(|| inputs.unopposed())
+}
+
+impl Inputs {
+    /// Returns the verdict that the health calls for.
+    pub(super) fn called_for(&self) -> Verdict {
+        match self.health {
+            Health::AssumedUp | Health::Up => Verdict::InService,
+            Health::Down if self.asked => Verdict::Withdrawn(WithdrawalCause::Asked),
+            Health::Down => DOWN,
         }
     }
-    if !inputs.proven {
-        return Ruling::Keep;
-    }
-    match &inputs.agreement {
-        Agreement::Unjudged => Ruling::Keep,
-        Agreement::Agreed { rank, agreeing } => agreed(inputs, verdict, *rank, agreeing),
-        Agreement::NoQuorum { agreeing, needed } => Ruling::Refuse(
-            Reason::NoQuorum,
-            format!("{} of {needed} peers agree: {}", agreeing.len(), list(agreeing)),
-        ),
-        Agreement::Contested { agreeing, contrary } => Ruling::Refuse(
-            Reason::Contested,
-            format!("agree: {}; see the contrary: {}", list(agreeing), list(contrary)),
-        ),
-    }
-}
 
-/// Asks the last questions about a verdict to which enough agents agree.
-fn agreed(inputs: &Inputs, verdict: Verdict, rank: usize, agreeing: &[SocketAddr]) -> Ruling {
-    match (&inputs.returning, inputs.max_out) {
-        (Some(wait), _) if verdict.is_in_service() => {
-            Ruling::Refuse(Reason::Returning, wait.clone())
-        }
-        (_, Some(reached)) if verdict == DOWN => Ruling::Refuse(Reason::MaxOut, reached.in_words()),
-        _ if verdict == DOWN && inputs.kept == KeptByFloor::Recovering => Ruling::Keep,
-        _ => {
-            let (agreeing, after) = (agreeing.to_vec(), quorum::wait_of(rank));
-            Ruling::Decide { verdict, agreeing, after }
-        }
+    /// Returns the ruling if no question has an answer.
+    fn unopposed(&self) -> Ruling {
+        let Agreement::Agreed { rank, agreeing } = &self.agreement else { return Ruling::Keep };
+        let after = quorum::wait_of(*rank);
+        Ruling::Decide { verdict: self.called_for(), agreeing: agreeing.clone(), after }
     }
-}
-
-/// Returns the verdict on a standby that is not needed. It rests on the health of others; the votes on
-/// the standby itself only say which agent comes first.
-fn stand_by(agreement: &Agreement) -> Ruling {
-    let after = match agreement {
-        Agreement::Agreed { rank, .. } => quorum::wait_of(*rank),
-        _ => Duration::ZERO,
-    };
-    let verdict = Verdict::Withdrawn(WithdrawalCause::StandingBy);
-    Ruling::Decide { verdict, agreeing: vec![], after }
-}
-
-/// Returns the ruling on a last resort that may be needed. It rests on the verdicts on all others.
-fn resort_to(standing: TierStanding) -> Ruling {
-    if standing.stays_out() {
-        return Ruling::Keep;
-    }
-    Ruling::Decide { verdict: Verdict::InService, agreeing: vec![], after: Duration::ZERO }
-}
-
-fn list(peers: &[SocketAddr]) -> String {
-    if peers.is_empty() {
-        return "none".into();
-    }
-    peers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
