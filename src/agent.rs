@@ -26,6 +26,7 @@ mod input;
 mod observers;
 mod operator;
 mod peers;
+mod questions;
 mod reload;
 mod settings;
 mod signals;
@@ -228,6 +229,7 @@ impl AgentStart {
             peers,
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
             commands: PendingCommands::default(),
+            questions: Vec::new(),
             reloader,
             ids,
             config,

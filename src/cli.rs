@@ -18,8 +18,8 @@ mod exits;
 mod options;
 
 pub(crate) use command::{
-    CheckOptions, Command, DrainOptions, MonitorOptions, NotifyOptions, PlanOptions, ReturnOptions,
-    StatusOptions, UndrainOptions, target_in,
+    CheckOptions, Command, DrainOptions, ExplainOptions, MonitorOptions, NotifyOptions,
+    PlanOptions, ReturnOptions, StatusOptions, UndrainOptions, target_in,
 };
 use options::Options;
 
@@ -244,6 +244,14 @@ mod tests {
             ),
             ("drain --for 90 192.0.2.10", drain(address, Some(90), None, false)),
             (
+                "explain www/192.0.2.10 --json",
+                Command::Explain(ExplainOptions {
+                    address: "www/192.0.2.10".parse().unwrap(),
+                    service: None,
+                    json: true,
+                }),
+            ),
+            (
                 "undrain 192.0.2.10",
                 Command::Undrain(UndrainOptions {
                     now: false,
@@ -295,6 +303,8 @@ mod tests {
                 "drain 192.0.2.10 --for NaN",
                 "invalid value 'NaN' for '--for <DURATION>': a duration",
             ),
+            ("explain", "the following required arguments were not provided"),
+            ("explain web1", "invalid value 'web1' for '<ADDRESS>': invalid address"),
             ("watch", "unrecognized subcommand 'watch'"),
             ("check --json --expanded", "the argument '--json' cannot be used with '--expanded'"),
             ("check now", "unexpected argument 'now' found"),
@@ -333,6 +343,7 @@ mod tests {
             ("check", "0  the configuration is valid"),
             ("plan", "3  a difference"),
             ("status", "its loop is stalled"),
+            ("explain", "1  no agent answers, or it does not watch the address"),
             ("drain", "1  no agent answers, or it refused"),
             ("undrain", "1  no agent answers, or it refused"),
             ("return", "1  no agent answers, or it refused"),

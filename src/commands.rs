@@ -1,11 +1,12 @@
-//! The short-lived commands: `check`, `plan`, `status`, `drain`, `undrain`, `return`, `notify`. Each returns
+//! The short-lived commands: `check`, `plan`, `status`, `explain`, `drain`, `undrain`, `return`, `notify`. Each returns
 //! the text to print, and most of them the ending; `program` prints it and sets the exit code.
 //!
-//! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `drain`,
+//! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `explain`, `drain`,
 //! `undrain` and `return` query the agent alone. `notify` sends test notices itself.
 
 mod check;
 mod drain;
+mod explain;
 mod notify;
 pub(crate) mod plan;
 mod status;
@@ -22,6 +23,7 @@ use crate::text::{listed, one_line};
 
 pub(crate) use check::check;
 pub(crate) use drain::{drain, put_back, undrain};
+pub(crate) use explain::explain;
 pub(crate) use notify::notify;
 pub(crate) use plan::plan;
 pub(crate) use status::{status, watch};

@@ -11,6 +11,7 @@
 //!   the number of targets that may be out, `drains` the targets that the operator took out.
 //! - `tiers` and `standby` the addresses that are published only while too few others are, `returns` and
 //!   `waits` those that come back late.
+//! - `explaining` the answers of all guards about one target.
 //! - `commands` the operator's commands, `publication` the desired contents of DNS, `orders` the orders to the
 //!   reconciler.
 
@@ -18,6 +19,7 @@ mod alike;
 mod commands;
 mod decision;
 mod drains;
+mod explaining;
 mod failing;
 mod gate;
 mod max_out;
@@ -48,6 +50,7 @@ use super::slab::Slab;
 use alike::AlikeTargets;
 pub(super) use decision::{LastListing, Outside};
 pub(super) use drains::Drains;
+pub(super) use explaining::ServiceExplanation;
 use max_out::OutTargets;
 pub(super) use news::EndpointFlip;
 use orders::Orders;
@@ -196,7 +199,7 @@ impl Service {
     }
 
     /// Iterates over the endpoints of a target with results that count, each with the place of its check.
-    fn counted(&self, target: &Target) -> impl Iterator<Item = (usize, EndpointId)> {
+    pub(super) fn counted(&self, target: &Target) -> impl Iterator<Item = (usize, EndpointId)> {
         let checks = self.settings.checks.iter().zip(target.endpoints.iter()).enumerate();
         checks.filter(|(_, (check, _))| check.counts).map(|(place, (_, id))| (place, id))
     }

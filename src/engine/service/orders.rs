@@ -209,6 +209,11 @@ impl Orders {
         Some(self.floor_retry_at)
     }
 
+    /// Returns the time of the next check of whether the floor still keeps an address in.
+    pub(in crate::engine) fn floor_retry(&self) -> Option<Moment> {
+        (self.floor_retry_at > Moment::START).then_some(self.floor_retry_at)
+    }
+
     /// Requests all orders in hand again, since a new reconciler begins.
     pub(in crate::engine) fn restart(&mut self, watched: impl Iterator<Item = IpAddr>) {
         self.in_hand.clear();

@@ -222,6 +222,7 @@ impl Harness {
             peers: None,
             state: StateSaver::new(store, runtime.clone(), outbox.clone(), clock.now()),
             commands: PendingCommands::default(),
+            questions: Vec::new(),
             reloader: Reloader::new(Arc::new(load), runtime, outbox.clone(), Ids::default()),
             ids: Ids::default(),
             config,

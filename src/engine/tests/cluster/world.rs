@@ -225,7 +225,11 @@ impl World {
             _ => {}
         }
         let Some(engine) = &mut state.engine else { return };
-        for action in engine.handle(Moment::after_start(now), event) {
+        let actions = engine.handle(Moment::after_start(now), event);
+        for wrong in state.ordered.contradictions(engine, &actions) {
+            self.broken.push(format!("{now:?}, agent {agent}: {wrong}"));
+        }
+        for action in actions {
             if let Some(trace) = &mut self.trace {
                 trace.add(now, agent, &action);
             }

@@ -17,6 +17,7 @@ use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::{
     CheckSettings, ServiceCheck, ServiceSettings, Settings, ZoneSettings,
 };
+use crate::engine::tests::explaining::Ordered;
 use crate::engine::tests::upcoming::Upcoming;
 use crate::engine::tests::world::{ip, ms, settings};
 use crate::engine::types::{Answer, Endpoint, Health, Method};
@@ -107,6 +108,7 @@ pub(super) struct Site {
     pub(super) zones: BTreeMap<ZoneId, FakeZone>,
     pub(super) ledger: Ledger,
     upcoming: Upcoming<Coming>,
+    ordered: Ordered,
     generation: u32,
 }
 
@@ -146,6 +148,7 @@ impl Site {
             zones: BTreeMap::new(),
             ledger: Ledger::default(),
             upcoming: Upcoming::default(),
+            ordered: Ordered::default(),
             generation: 0,
         };
         site.publish_all(settings);
@@ -171,7 +174,10 @@ impl Site {
 
     /// Passes an event to the engine now.
     pub(super) fn send(&mut self, event: Event) {
-        for action in self.engine.handle(Moment::after_start(self.now), event) {
+        let actions = self.engine.handle(Moment::after_start(self.now), event);
+        let contradictions = self.ordered.contradictions(&self.engine, &actions);
+        self.ledger.broken.extend(contradictions);
+        for action in actions {
             self.act(action);
         }
     }
@@ -197,6 +203,7 @@ impl Site {
     pub(super) fn restart(&mut self) {
         self.generation += 1;
         self.upcoming = Upcoming::default();
+        self.ordered = Ordered::default();
         self.zones.values_mut().for_each(|zone| zone.orders.clear());
         let mut drains = BTreeMap::new();
         for (service, its) in &self.ledger.stored {
