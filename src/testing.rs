@@ -121,7 +121,7 @@ pub mod status {
         CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest, ListenError,
         MAX_SILENCE, MINUTES, MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON,
         PeerStatus, ReceivedVote, ServiceSetup, Setup, SocketFile, StatusConfig, TargetChecks,
-        TargetState, Time, UndrainRequest, WIDTH, ZoneSetup, control, encode, listen, open_control,
+        TargetState, Time, UndrainRequest, WIDTH, ZoneSetup, control, encode, explaining, listen, open_control,
         read_only, watch,
     };
 
