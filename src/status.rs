@@ -51,10 +51,11 @@ pub use control::{
 };
 pub(crate) use control::{CommandResult, REASON_CHARS, service_name};
 pub(crate) use explain::explain_table;
-pub use explain::{
-    ChangeInQuestion, ExplainAnswer, ExplainRefused, ExplainRequest, RecordInQuestion,
-    StatedAnswer, TargetExplanation, explaining,
+pub(crate) use explain::{
+    ChangeInQuestion, ExplainAnswer, ExplainRefused, RecordInQuestion, StatedAnswer,
+    TargetExplanation,
 };
+pub use explain::{ExplainRequest, explaining};
 pub use history::MINUTES;
 pub use input::{PeerStatus, ReceivedVote, ServiceSetup, Setup, TargetState, ZoneSetup};
 pub use metrics::{MetricsFormat, encode};

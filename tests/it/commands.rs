@@ -201,8 +201,12 @@ async fn an_agent_that_cannot_explain_is_named_with_its_version() {
     let (place, _agent) = asked();
     let (code, said, complaint) = place.run("explain 198.51.100.10", &[]).await;
     assert_eq!((code, said.as_str()), (1, ""), "{complaint}");
-    let want = "control.sock (goavail 0.1.0) cannot explain: it is older than this program; restart it\n";
-    assert!(complaint.starts_with("goavail: the agent on ") && complaint.ends_with(want), "{complaint}");
+    let want =
+        "control.sock (goavail 0.1.0) cannot explain: it is older than this program; restart it\n";
+    assert!(
+        complaint.starts_with("goavail: the agent on ") && complaint.ends_with(want),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]

@@ -50,6 +50,7 @@ impl Engine {
     /// Returns the answer of the health: whether it calls for the change.
     fn health_answer(&self, target: &Target, explained: &ServiceExplanation) -> GuardVerdict {
         let (its, change) = (&explained.its, explained.change);
+        let is_settled = explained.answers.iter().any(|it| it.answer == GuardVerdict::Settles);
         let calls = match its.health {
             Health::Down => !change.puts_in,
             Health::Up => change.puts_in,
@@ -57,7 +58,8 @@ impl Engine {
         };
         if change.is_called_for && (calls || its.missing && !change.puts_in) {
             GuardVerdict::Calls
-        } else if change.is_called_for && change.puts_in && its.health == Health::AssumedUp {
+        } else if change.is_called_for && its.health == Health::AssumedUp && !is_settled {
+            // An earlier verdict is open, and nothing is decided before a full run.
             GuardVerdict::Waits
         } else if change.is_called_for {
             GuardVerdict::DoesNotApply

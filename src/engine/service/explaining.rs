@@ -70,7 +70,12 @@ impl<'a> Explained<'a> {
         let its = service.health_of(target, outside.health);
         let actual = service.inputs_with_max_out(target, outside, context);
         let ruling = super::verdict::decide(&actual);
-        let (reason, detail) = service.refusal(target, &ruling, outside, context);
+        let (mut reason, detail) = service.refusal(target, &ruling, outside, context);
+        // A target that answers again keeps this reason until isolation ends, or something else changes.
+        let was_isolated = target.verdict.reason == Some(Reason::Isolated);
+        if reason.is_none() && was_isolated && outside.isolation.is_some() {
+            reason = Some(Reason::Isolated);
+        }
         let mut explained = Self {
             service,
             target,
@@ -99,12 +104,12 @@ impl<'a> Explained<'a> {
             Ruling::Keep => self.target.differs(health),
             Ruling::Decide { .. } => false,
         };
-        let is_missing =
-            self.its.missing && (state.is_in_service() || self.reason == Some(Reason::Isolated));
+        let is_isolated = self.reason == Some(Reason::Isolated);
+        let is_missing = is_isolated || self.its.missing && state.is_in_service();
         if self.inputs.drained {
             let is_called_for = is_open || !state.held.is_empty();
             self.change = ExplainedChange { puts_in: false, is_called_for };
-        } else if is_refused && !(self.its.missing && self.reason == Some(Reason::Isolated)) {
+        } else if is_refused && (!is_isolated || self.is_refused_as_isolated()) {
             self.change = ExplainedChange { puts_in: called_for, is_called_for: true };
         } else if is_missing {
             self.suppose(Vote::Down);
@@ -119,6 +124,11 @@ impl<'a> Explained<'a> {
             let vote = if state.is_in_service() { Vote::Down } else { Vote::Up };
             self.suppose(vote);
         }
+    }
+
+    /// Whether the gate itself refuses for isolation.
+    fn is_refused_as_isolated(&self) -> bool {
+        matches!(self.ruling, Ruling::Refuse(Reason::Isolated, _))
     }
 
     /// Makes the inputs those of a target that this agent begins to see down, or up.

@@ -11,6 +11,7 @@ mod ledger;
 mod machines;
 mod max_out;
 mod random;
+mod reasons;
 mod rehearsals;
 mod reloads;
 mod reports;

@@ -32,7 +32,10 @@ fn it_says_why_a_dead_address_is_still_in_and_why_another_one_is_out() {
         let harness = Harness::new("min_in_service = 1\n");
         let mut agent = harness.confirmed();
         let well = harness.done(&["explain", &one().to_string()]);
-        assert!(well.contains(": in service by its verdict; in DNS at 2 of 2 names; up;"), "{well}");
+        assert!(
+            well.contains(": in service by its verdict; in DNS at 2 of 2 names; up;"),
+            "{well}"
+        );
         assert_eq!(line(&well, "next:"), "next: it stays. If it failed now, it would be taken out");
         assert!(line(&well, "floor").contains("would pass"), "{well}");
 
@@ -51,7 +54,11 @@ fn it_says_why_a_dead_address_is_still_in_and_why_another_one_is_out() {
         assert!(line(&kept, "floor").contains("holds"), "{kept}");
         assert!(kept.contains("www.example.com A has 1 with this one"), "{kept}");
         let json = explained(&harness, &one().to_string());
-        assert_eq!((&json["reason"], &json["health"]), (&"floor".into(), &"down".into()), "{json:#}");
+        assert_eq!(
+            (&json["reason"], &json["health"]),
+            (&"floor".into(), &"down".into()),
+            "{json:#}"
+        );
         assert_eq!(harness.shown(one())["reason"], json["reason"], "as the status has it");
         assert_eq!(answer(&json, "health").0, "calls", "{json:#}");
 

@@ -66,7 +66,7 @@ impl Explained<'_> {
                 format!("the zone is listed first, to count the addresses that are out; {listed}");
             return GuardAnswer::new(Guard::Order, GuardVerdict::Waits, words);
         }
-        if self.service.orders.has_in_hand(address) {
+        if desired.is_some_and(|it| self.service.orders.has_ordered(address, it)) {
             let since = words::span(self.now().since(state.decided_at));
             let words = format!("ordered, decided {since} ago, not confirmed yet; {listed}");
             return self.passes(Guard::Order, words);
