@@ -187,8 +187,8 @@ impl AgentStart {
         let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
         let store = Arc::new(store.await?);
         let details = Arc::<Details>::default();
-        let published = Arc::clone(&details);
-        let mut status = StatusObserver::start(&config, &ids, clock, &outbox, published)?;
+        let mut status =
+            StatusObserver::start(&config, &ids, clock, &outbox, Arc::clone(&details))?;
         let services = settings::watched_services(&config, &ids);
         let peers = ClusterLink::start(&config, services, &talk, outbox.clone(), clock).await?;
         let (zones, counters) = (settings::zones(&config, &ids), ZoneCounters::default());

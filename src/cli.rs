@@ -244,14 +244,6 @@ mod tests {
             ),
             ("drain --for 90 192.0.2.10", drain(address, Some(90), None, false)),
             (
-                "explain www/192.0.2.10 --json",
-                Command::Explain(ExplainOptions {
-                    address: "www/192.0.2.10".parse().unwrap(),
-                    service: None,
-                    json: true,
-                }),
-            ),
-            (
                 "undrain 192.0.2.10",
                 Command::Undrain(UndrainOptions {
                     now: false,
@@ -278,6 +270,17 @@ mod tests {
         for (line, want) in cases {
             assert_eq!(invocation_of(&format!("goavail {line}")).command, want, "{line}");
         }
+    }
+
+    #[test]
+    fn an_explanation_is_about_an_address_and_perhaps_one_service() {
+        let want = ExplainOptions {
+            address: "www/192.0.2.10".parse().unwrap(),
+            service: Some("www".to_owned()),
+            json: true,
+        };
+        let line = "goavail explain --service www www/192.0.2.10 --json";
+        assert_eq!(invocation_of(line).command, Command::Explain(want));
     }
 
     #[test]

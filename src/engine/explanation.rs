@@ -101,7 +101,7 @@ pub enum GuardVerdict {
     Holds,
     /// It delays the change: something is still to come.
     Waits,
-    /// It settles the matter, whatever the guards after it say.
+    /// It settles the matter: the guards of the gate after it are not asked.
     Settles,
     /// The change is not called for. If it were, the guard would have no objection.
     WouldPass,
@@ -137,7 +137,7 @@ impl GuardVerdict {
 pub struct GuardAnswer {
     /// The guard that was asked.
     pub guard: Guard,
-    /// Its answer.
+    /// The answer of the guard.
     pub answer: GuardVerdict,
     /// The named reason, if the engine gives one for such an answer.
     pub reason: Option<Reason>,
@@ -222,7 +222,7 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Returns the first guard because of which the change is not made now.
+    /// Returns the first guard that stops the change now.
     pub fn stopped_by(&self) -> Option<&GuardAnswer> {
         self.guards.iter().find(|it| it.answer.stops())
     }
@@ -240,21 +240,53 @@ pub(crate) fn span(duration: Duration) -> String {
     const HOUR: u64 = 60 * MINUTE;
     const DAY: u64 = 24 * HOUR;
     let (seconds, exact) = (duration.as_secs(), duration.as_secs_f64());
-    let pair = |large: u64, unit: &str, small: u64, rest: &str| match small {
-        0 => format!("{large} {unit}"),
-        _ => format!("{large} {unit} {small} {rest}"),
-    };
     match seconds {
         0 => format!("{} s", trimmed(format!("{exact:.2}"))),
         1..10 => format!("{} s", trimmed(format!("{exact:.1}"))),
         10..120 => format!("{seconds} s"),
-        120..HOUR => pair(seconds / MINUTE, "min", seconds % MINUTE, "s"),
-        HOUR..DAY => pair(seconds / HOUR, "h", seconds % HOUR / MINUTE, "min"),
-        _ => pair(seconds / DAY, "d", seconds % DAY / HOUR, "h"),
+        120..HOUR => pair((seconds / MINUTE, "min"), (seconds % MINUTE, "s")),
+        HOUR..DAY => pair((seconds / HOUR, "h"), (seconds % HOUR / MINUTE, "min")),
+        _ => pair((seconds / DAY, "d"), (seconds % DAY / HOUR, "h")),
     }
+}
+
+/// Returns a number of large units and one of small units, if there are any.
+fn pair((large, unit): (u64, &str), (small, rest): (u64, &str)) -> String {
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {rest}") }
 }
 
 /// Returns a decimal number without zeros at its end.
 fn trimmed(number: String) -> String {
     number.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_the_coarser_the_longer_it_is() {
+        let rows = [
+            (0, "0 s"),
+            (94, "0.09 s"),
+            (6_240, "6.2 s"),
+            (12_900, "12 s"),
+            (119_000, "119 s"),
+            (185_000, "3 min 5 s"),
+            (7_380_000, "2 h 3 min"),
+            (86_400_000, "1 d"),
+            (352_800_000, "4 d 2 h"),
+        ];
+        for (milliseconds, want) in rows {
+            assert_eq!(span(Duration::from_millis(milliseconds)), want, "{milliseconds}");
+        }
+    }
+
+    #[test]
+    fn every_guard_and_every_answer_has_a_word_of_its_own() {
+        let words: std::collections::BTreeSet<_> =
+            Guard::ALL.iter().map(|it| it.as_label()).collect();
+        assert_eq!(words.len(), Guard::ALL.len());
+        assert!(Guard::ALL.is_sorted(), "they stand in the order in which they are asked");
+    }
 }

@@ -13,7 +13,7 @@ use goavail::testing::status::model::{Drained, Reason};
 use goavail::testing::status::{
     ANSWER_WITHIN, AgentAddress, Board, ClientError, ClockReading, CommandDone, CommandKind,
     CommandRefused, CommandTarget, DrainRequest, MAX_SILENCE, OperatorCommand, SocketFile,
-    StatusConfig, UndrainRequest, control, explaining, listen, open_control, read_only,
+    StatusConfig, UndrainRequest, control, listen, open_control, read_only,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -298,23 +298,6 @@ async fn an_unanswered_order_ends_with_the_known_state() {
     assert_eq!([status(first), status(second), status(third)], [504, 503, 503]);
     assert!(commands.try_recv().is_ok());
     assert!(ANSWER_WITHIN > Duration::from_secs(10), "reading the zone may take 10 s");
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_unanswered_question_ends_and_no_more_of_them_wait_than_there_is_room_for() {
-    let (questions, mut asked) = mpsc::channel(1);
-    let router = explaining(questions);
-    let question = || {
-        let request = axum::http::Request::get("/explain/www/198.51.100.10");
-        let request = request.body(axum::body::Body::empty()).unwrap();
-        tower::ServiceExt::oneshot(router.clone(), request)
-    };
-    let (first, second) = tokio::join!(question(), question());
-    let status = |answer: Result<axum::response::Response, _>| answer.unwrap().status().as_u16();
-    assert_eq!([status(first), status(second)], [504, 503]);
-    assert_eq!(asked.try_recv().unwrap().service.as_deref(), Some("www"));
-    drop(asked);
-    assert_eq!(status(question().await), 503, "the agent is stopping");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ fn read_clocks(clock: &Clock) -> ClockReading {
     ClockReading { clock: clock.started().into_std() + clock.now().since_start(), wall: wall() }
 }
 
-/// Returns a sender of requests to the event loop, of which so many may wait.
+/// Returns a sender of requests to the event loop. At most so many of them wait.
 fn forwarded<T: Send + 'static>(
     readers: &Readers,
     outbox: &mpsc::Sender<Input>,

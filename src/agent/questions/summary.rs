@@ -52,6 +52,16 @@ fn records(explanation: &Explanation) -> String {
 pub(super) fn next(explanation: &Explanation) -> String {
     let change = explanation.change;
     let stopped = explanation.stopped_by();
+    let wanted = Some(change.puts_in);
+    if change.is_called_for && explanation.records.iter().all(|it| it.present == wanted) {
+        let is = if change.puts_in { "in" } else { "out" };
+        return match stopped {
+            Some(guard) => format!("it is {is} as it was last listed; {}", stops(guard)),
+            None => format!(
+                "it is {is} as it was last listed; the provider has the order to confirm it"
+            ),
+        };
+    }
     match (change.is_called_for, change.puts_in, stopped) {
         (true, false, Some(guard)) => format!("it would be taken out, but {}", stops(guard)),
         (true, true, Some(guard)) => format!("it would be put in, but {}", stops(guard)),

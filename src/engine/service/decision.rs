@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::alike::Likeness;
+use super::gate;
 use super::target::Decision;
-use super::verdict::{self, Inputs, KeptByFloor, Ruling};
+use super::verdict::{Inputs, KeptByFloor, Ruling};
 use super::{Service, Target};
 use crate::engine::action::Action;
 use crate::engine::canaries::Isolation;
@@ -44,7 +45,7 @@ pub(in crate::engine) struct LastListing<'a> {
 impl Service {
     /// Evaluates the gate for one target.
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
-        verdict::decide(&self.inputs_with_max_out(target, outside, context))
+        gate::decide(&self.inputs_with_max_out(target, outside, context))
     }
 
     /// Returns all inputs of the gate.
@@ -65,7 +66,7 @@ impl Service {
         outside: Outside<'_>,
         context: &Context,
     ) -> Ruling {
-        verdict::decide(&self.inputs(target, outside, context))
+        gate::decide(&self.inputs(target, outside, context))
     }
 
     /// Returns the inputs of the gate but for the number of targets that may be out.

@@ -8,7 +8,7 @@ mod words;
 
 use super::alike::Likeness;
 use super::decision::Outside;
-use super::gate::Question;
+use super::gate::GateQuestion;
 use super::verdict::{DOWN, Inputs, KeptByFloor, Ruling, TierStanding};
 use super::{Service, Target};
 use crate::engine::context::Context;
@@ -47,7 +47,7 @@ struct Explained<'a> {
 }
 
 impl Service {
-    /// Explains what the guards say about one target.
+    /// Explains one target: the answers of the guards of the service.
     pub(in crate::engine) fn explain(
         &self,
         target: &Target,
@@ -69,7 +69,7 @@ impl<'a> Explained<'a> {
     ) -> Self {
         let its = service.health_of(target, outside.health);
         let actual = service.inputs_with_max_out(target, outside, context);
-        let ruling = super::verdict::decide(&actual);
+        let ruling = super::gate::decide(&actual);
         let (mut reason, detail) = service.refusal(target, &ruling, outside, context);
         // A target that answers again keeps this reason until isolation ends, or something else changes.
         let was_isolated = target.verdict.reason == Some(Reason::Isolated);
@@ -178,7 +178,7 @@ impl<'a> Explained<'a> {
     }
 
     /// Returns the answer to a question of the gate, and the named reason.
-    fn ask(&self, question: Question) -> (GuardVerdict, Option<Reason>) {
+    fn ask(&self, question: GateQuestion) -> (GuardVerdict, Option<Reason>) {
         let is_called_for = self.change.is_called_for;
         match question.ask(&self.inputs) {
             None if is_called_for => (GuardVerdict::Passes, None),
@@ -193,7 +193,7 @@ impl<'a> Explained<'a> {
     }
 
     /// Returns the answer of a guard to a question of the gate, with its evidence.
-    fn answer(&self, guard: Guard, question: Question, evidence: String) -> GuardAnswer {
+    fn answer(&self, guard: Guard, question: GateQuestion, evidence: String) -> GuardAnswer {
         let (answer, reason) = self.ask(question);
         GuardAnswer { reason, ..GuardAnswer::new(guard, answer, evidence) }
     }
@@ -211,7 +211,7 @@ impl<'a> Explained<'a> {
         let Some(drain) = self.service.drains.get(self.target.address) else {
             return Self::not_asked(Guard::Drain, "not drained");
         };
-        let answer = self.answer(Guard::Drain, Question::Drain, self.drain_in_words(drain));
+        let answer = self.answer(Guard::Drain, GateQuestion::Drain, self.drain_in_words(drain));
         let reason = Some(Reason::Drained).filter(|it| self.reason == Some(*it));
         GuardAnswer { reason, ..answer }.until(drain.until)
     }
@@ -227,8 +227,9 @@ impl<'a> Explained<'a> {
             return answer.because(Reason::Standby);
         }
         let stays_out = standing.stays_out() && self.its.health == Health::Up;
-        let question = if standing.is_unprobed { Question::LastResort } else { Question::Need };
-        let (need, _) = self.ask(Question::Need);
+        let question =
+            if standing.is_unprobed { GateQuestion::LastResort } else { GateQuestion::Need };
+        let (need, _) = self.ask(GateQuestion::Need);
         let answer = match (need, self.ask(question).0) {
             (GuardVerdict::Settles, _) => GuardVerdict::Settles,
             (_, GuardVerdict::Holds) => GuardVerdict::Waits,
@@ -268,12 +269,12 @@ impl<'a> Explained<'a> {
         if self.inputs.called_for() != DOWN {
             return Self::not_asked(Guard::Isolation, words);
         }
-        let answer = self.answer(Guard::Isolation, Question::Isolation, words);
+        let answer = self.answer(Guard::Isolation, GateQuestion::Isolation, words);
         answer
     }
 
     fn alike(&self) -> GuardAnswer {
-        let answer = self.answer(Guard::Alike, Question::Alike, self.alike_in_words());
+        let answer = self.answer(Guard::Alike, GateQuestion::Alike, self.alike_in_words());
         match &self.inputs.likeness {
             Likeness::Unknown if answer.answer.stops() => {
                 GuardAnswer { answer: GuardVerdict::Waits, ..answer }
@@ -286,7 +287,7 @@ impl<'a> Explained<'a> {
     }
 
     fn evidence(&self) -> GuardAnswer {
-        self.answer(Guard::Evidence, Question::Evidence, self.evidence_in_words())
+        self.answer(Guard::Evidence, GateQuestion::Evidence, self.evidence_in_words())
     }
 
     fn quorum(&self) -> GuardAnswer {
@@ -296,7 +297,7 @@ impl<'a> Explained<'a> {
         let needed = cluster.min_peers_agree;
         let vote = if self.change.puts_in { Vote::Up } else { Vote::Down };
         let answer =
-            self.answer(Guard::Quorum, Question::Agreement, self.votes_in_words(vote, needed));
+            self.answer(Guard::Quorum, GateQuestion::Agreement, self.votes_in_words(vote, needed));
         let grace_ends = self.grace_ends().filter(|_| answer.answer == GuardVerdict::Holds);
         let is_unjudged = answer.answer.stops() && self.inputs.agreement == Agreement::Unjudged;
         let answer = if is_unjudged {
@@ -316,7 +317,7 @@ impl<'a> Explained<'a> {
         }
         let wait = self.service.wait(self.target, self.now());
         let words = self.return_in_words(wait);
-        let answer = self.answer(Guard::Returning, Question::Return, words);
+        let answer = self.answer(Guard::Returning, GateQuestion::Return, words);
         answer.until(wait.map(|wait| wait.until))
     }
 
@@ -328,7 +329,7 @@ impl<'a> Explained<'a> {
         if self.inputs.called_for() != DOWN || self.service.tier(self.target) > 0 {
             return Self::not_asked(Guard::MaxOut, words);
         }
-        self.answer(Guard::MaxOut, Question::MaxOut, words)
+        self.answer(Guard::MaxOut, GateQuestion::MaxOut, words)
     }
 
     fn recovery(&self) -> GuardAnswer {
@@ -341,6 +342,6 @@ impl<'a> Explained<'a> {
         }
         let words = "the floor kept it, and it has begun to answer again: it stays until it is up or \
                      misses a reply";
-        self.answer(Guard::Recovery, Question::Recovery, words.to_owned())
+        self.answer(Guard::Recovery, GateQuestion::Recovery, words.to_owned())
     }
 }

@@ -99,9 +99,8 @@ fn contradictions(
             found.push("all guards pass, and the change is not ordered");
         }
     }
-    let supposed = guards.iter().filter(|_| !change.is_called_for);
-    let is_asked = |answer| matches!(answer, GuardVerdict::Calls | GuardVerdict::Passes);
-    if supposed.clone().any(|it| is_asked(it.answer)) {
+    let mut supposed = guards.iter().filter(|_| !change.is_called_for);
+    if supposed.any(|it| matches!(it.answer, GuardVerdict::Calls | GuardVerdict::Passes)) {
         found.push("a guard answers about a change that is not called for");
     }
     if guards.iter().any(|it| it.evidence.is_empty()) {

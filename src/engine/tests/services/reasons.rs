@@ -33,7 +33,7 @@ fn assert_stopped_by(it: &Explanation, guard: Option<Guard>) {
     assert_eq!(it.stopped_by().map(|it| it.guard), guard, "{it:#?}");
 }
 
-/// Returns a service with the machines 1 to 4, of which `floor` must stay and `max_out` may be out.
+/// Returns a service with the machines 1 to 4: `floor` must stay and `max_out` may be out.
 fn guarded(floor: usize, max_out: Option<usize>) -> Settings {
     let mut settings = with_service(no_services(), 1, 0, &[1, 2, 3, 4], icmp());
     let its = settings.services.get_mut(&service(1)).unwrap();
@@ -113,20 +113,17 @@ fn the_reason_of_the_newest_loss_stands_with_the_streak() {
     assert_answers(&alike, Guard::Alike, GuardVerdict::Holds, &parts);
 }
 
+/// Returns the vote of the peer on machine 1.
+fn vote(vote: Vote) -> Event {
+    Event::Vote { peer: peer(), service: service(1), target: ip(1), vote, age: ms(400) }
+}
+
 /// acassen/keepalived#570: the other node's adverts had stopped, and the log left that to be guessed.
 #[test]
 fn each_peer_is_named_with_its_vote_or_its_absence() {
     let mut site = Site::new(&with_peer(guarded(0, None)));
     site.send(Event::Peer { peer: peer(), state: PeerState::Alive(PeerKind::Native) });
     site.run_for(ms(10_000));
-    let target = TargetRef { service: service(1), address: ip(1) };
-    let vote = |vote| Event::Vote {
-        peer: peer(),
-        service: target.service,
-        target: target.address,
-        vote,
-        age: ms(400),
-    };
     site.dies(1);
     site.run_for(ms(5_000));
     site.send(vote(Vote::Up));
