@@ -28,6 +28,7 @@ mod input;
 mod observers;
 mod operator;
 mod peers;
+mod questions;
 mod reload;
 mod settings;
 mod signals;
@@ -231,6 +232,7 @@ impl AgentStart {
             state: StateSaver::new(store, talk, outbox.clone(), clock.now()),
             history,
             commands: PendingCommands::default(),
+            questions: Vec::new(),
             reloader,
             ids,
             config,

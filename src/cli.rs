@@ -18,8 +18,9 @@ mod exits;
 mod options;
 
 pub(crate) use command::{
-    CheckOptions, Command, DrainOptions, MonitorOptions, NotifyOptions, PlanOptions, ReplayOptions,
-    ReturnOptions, StatusOptions, TuneOptions, UndrainOptions, target_in,
+    CheckOptions, Command, DrainOptions, ExplainOptions, MonitorOptions, NotifyOptions,
+    PlanOptions, ReplayOptions, ReturnOptions, StatusOptions, TuneOptions, UndrainOptions,
+    target_in,
 };
 use options::Options;
 
@@ -283,6 +284,17 @@ mod tests {
     }
 
     #[test]
+    fn an_explanation_is_about_an_address_and_perhaps_one_service() {
+        let want = ExplainOptions {
+            address: "www/192.0.2.10".parse().unwrap(),
+            service: Some("www".to_owned()),
+            json: true,
+        };
+        let line = "goavail explain --service www www/192.0.2.10 --json";
+        assert_eq!(invocation_of(line).command, Command::Explain(want));
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         let cases = [
             ("monitor --rehearse 127.0.0.2 --no-dry-run", "--rehearse works in dry-run only"),
@@ -305,6 +317,8 @@ mod tests {
                 "drain 192.0.2.10 --for NaN",
                 "invalid value 'NaN' for '--for <DURATION>': a duration",
             ),
+            ("explain", "the following required arguments were not provided"),
+            ("explain web1", "invalid value 'web1' for '<ADDRESS>': invalid address"),
             ("watch", "unrecognized subcommand 'watch'"),
             ("check --json --expanded", "the argument '--json' cannot be used with '--expanded'"),
             ("check now", "unexpected argument 'now' found"),
@@ -343,6 +357,7 @@ mod tests {
             ("check", "0  the configuration is valid"),
             ("plan", "3  a difference"),
             ("status", "its loop is stalled"),
+            ("explain", "1  no agent answers, or it does not watch the address"),
             ("drain", "1  no agent answers, or it refused"),
             ("undrain", "1  no agent answers, or it refused"),
             ("return", "1  no agent answers, or it refused"),

@@ -1,12 +1,13 @@
-//! The short-lived commands: `check`, `plan`, `status`, `drain`, `undrain`, `return`, `notify`, `rules`,
-//! `dashboard`. Each returns the text to print, and most of them the ending; `program` prints it and sets
-//! the exit code.
+//! The short-lived commands: `check`, `plan`, `status`, `explain`, `drain`, `undrain`, `return`, `notify`,
+//! `rules`, `dashboard`. Each returns the text to print, and most of them the ending; `program` prints it
+//! and sets the exit code.
 //!
-//! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `drain`,
+//! `plan` lists the zone itself and queries the verdicts of a running agent; `status`, `explain`, `drain`,
 //! `undrain` and `return` query the agent alone. `notify` sends test notices itself.
 
 mod check;
 mod drain;
+mod explain;
 mod monitoring;
 mod notify;
 pub(crate) mod plan;
@@ -25,6 +26,7 @@ use crate::text::{listed, one_line};
 
 pub(crate) use check::check;
 pub(crate) use drain::{drain, put_back, undrain};
+pub(crate) use explain::explain;
 pub(crate) use monitoring::{dashboard, rules};
 pub(crate) use notify::notify;
 pub(crate) use plan::plan;

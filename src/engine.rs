@@ -20,7 +20,8 @@
 //!   isolation, from verdicts to orders and back, the operator's commands, rehearsals, the exchange
 //!   of votes with peers
 //! - `journal`: the notes for a recorder; `replaying`: an engine that is given them
-//! - `attribution`: the service of a changed record; `view`: the state that the engine exposes
+//! - `attribution`: the service of a changed record; `view`: the state that the engine exposes;
+//!   `explaining` and [`explanation`]: the answers of all guards about one target
 //! - [`event`], [`dns_report`]: the events that the engine receives; [`action`], [`fact`]: the actions
 //!   that it requests, and the facts that it reports; [`settings`], [`ids`], [`types`], [`drain`],
 //!   [`moment`]: their vocabulary
@@ -33,6 +34,8 @@ mod context;
 mod dns_report;
 mod drain;
 pub mod event;
+mod explaining;
+pub(crate) mod explanation;
 mod fact;
 mod failed;
 mod health;

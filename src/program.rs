@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use crate::agent::{self, Ended};
-use crate::cli::{self, Command, DrainOptions, Invocation, ReturnOptions, Stop, UndrainOptions};
+use crate::cli::{
+    self, Command, DrainOptions, ExplainOptions, Invocation, ReturnOptions, Stop, UndrainOptions,
+};
 use crate::commands::{self, CommandError, CommandReport, Configurations, Ending, ReplayRefusal};
 use crate::config::ConfigErrors;
 use crate::settings::{self, Config};
@@ -133,6 +135,7 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
         Command::Status(asked) => {
             report(commands::status(&status_places(invocation)?, asked, may_colour())?)
         }
+        Command::Explain(asked) => explain(invocation, asked),
         Command::Drain(asked) => drain(invocation, asked),
         Command::Undrain(asked) => undrain(invocation, asked),
         Command::Return(asked) => put_back(invocation, asked),
@@ -154,6 +157,11 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
 #[expect(clippy::disallowed_methods, reason = "test notices are dated by the wall clock")]
 fn wall() -> SystemTime {
     SystemTime::now()
+}
+
+fn explain(invocation: &Invocation, asked: &ExplainOptions) -> Result<(), ProgramFailure> {
+    let target = target_in(&asked.address, asked.service.as_deref())?;
+    report(commands::explain(&status_places(invocation)?, &target, asked.json, may_colour())?)
 }
 
 fn drain(invocation: &Invocation, asked: &DrainOptions) -> Result<(), ProgramFailure> {

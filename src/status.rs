@@ -6,6 +6,7 @@
 //!            |          `-----> page (/)
 //!            `-> heart -------> /healthz                 service: the routes
 //! agent <- control <- service <- client (goavail drain)  socket:  the listeners
+//! agent <- explain <- service <- client (goavail explain)
 //! ```
 //!
 //! The event loop updates the [`Board`] and never waits for a reader; a reader never waits for the event
@@ -18,6 +19,7 @@ mod client;
 mod concern;
 pub(crate) mod control;
 mod counters;
+mod explain;
 mod histogram;
 mod history;
 mod input;
@@ -48,6 +50,12 @@ pub use control::{
     OperatorCommand, UndrainRequest,
 };
 pub(crate) use control::{CommandResult, REASON_CHARS, service_name};
+pub(crate) use explain::explain_table;
+pub(crate) use explain::{
+    ChangeInQuestion, ExplainAnswer, ExplainRefused, RecordInQuestion, StatedAnswer,
+    TargetExplanation,
+};
+pub use explain::{ExplainRequest, explaining};
 pub use history::MINUTES;
 pub use input::{PeerStatus, ReceivedVote, ServiceSetup, Setup, TargetState, ZoneSetup};
 pub use metrics::{MetricsFormat, encode};

@@ -118,11 +118,11 @@ pub mod state {
 pub mod status {
     pub use crate::status::{
         ANSWER_WITHIN, AgentAddress, Board, CHANGES_KEPT, CheckState, ClientError, ClockReading,
-        CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest, ListenError,
-        MAX_SILENCE, MINUTES, MetricsFormat, OperatorCommand, PUBLISH_EVERY, PUBLISH_SOON,
-        PeerStatus, ReceivedVote, ServiceSetup, Setup, SocketFile, StatusConfig, TargetChecks,
-        TargetState, Time, UndrainRequest, WIDTH, ZoneSetup, control, encode, listen, open_control,
-        read_only, watch,
+        CommandDone, CommandKind, CommandRefused, CommandTarget, DrainRequest, ExplainRequest,
+        ListenError, MAX_SILENCE, MINUTES, MetricsFormat, OperatorCommand, PUBLISH_EVERY,
+        PUBLISH_SOON, PeerStatus, ReceivedVote, ServiceSetup, Setup, SocketFile, StatusConfig,
+        TargetChecks, TargetState, Time, UndrainRequest, WIDTH, ZoneSetup, control, encode,
+        explaining, listen, open_control, read_only, watch,
     };
 
     /// The status as JSON has it.

@@ -19,6 +19,7 @@ use super::input::{Input, QUEUE};
 use super::observers::Observer;
 use super::operator::{CommandTime, PendingCommands};
 use super::peers::ClusterLink;
+use super::questions;
 use super::reload::Reloader;
 use super::state_saver::StateSaver;
 use super::timer::Timer;
@@ -28,6 +29,7 @@ use crate::engine::ids::{TargetRef, ZoneId};
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::Config;
+use crate::status::ExplainRequest;
 use crate::systemd::Watchdog;
 
 /// Minimum number of targets from which wake-ups are aligned to [`GRAIN`].
@@ -60,6 +62,8 @@ pub(super) struct EventLoop<P, O> {
     pub(super) history: Option<HistoryKeeper>,
     /// The operator's commands.
     pub(super) commands: PendingCommands,
+    /// The questions about targets that are not answered yet.
+    pub(super) questions: Vec<ExplainRequest>,
     /// The reader of new configurations.
     pub(super) reloader: Reloader,
     /// The ids of services and zones.
@@ -127,6 +131,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                     self.handle(event);
                 }
             }
+            Input::Question(question) => self.questions.push(question),
             Input::Stop => return Some(Ok(())),
             Input::Failed(error) => return Some(Err(error)),
         }
@@ -207,6 +212,9 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         }
         if self.state.has_answers() {
             self.observers.command_done(&self.engine);
+        }
+        for question in self.questions.drain(..) {
+            questions::answer(question, &self.engine, &self.config, &self.clock);
         }
         self.observers.iteration(&self.engine);
         if let Some(history) = &mut self.history {

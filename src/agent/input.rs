@@ -9,7 +9,7 @@ use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::event::Event;
 use crate::engine::ids::ZoneId;
 use crate::settings::Config;
-use crate::status::OperatorCommand;
+use crate::status::{ExplainRequest, OperatorCommand};
 
 /// Maximum number of inputs that wait for the event loop. Beyond it, senders wait.
 pub(super) const QUEUE: usize = 4096;
@@ -29,6 +29,8 @@ pub(super) enum Input {
     Effect(ZoneNews),
     /// A command of the operator.
     Command(OperatorCommand),
+    /// A question about a target.
+    Question(ExplainRequest),
     /// A request to stop (SIGTERM, SIGINT).
     Stop,
     /// A part that the agent cannot do without has failed.

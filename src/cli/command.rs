@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Show the status of the running agent
     #[command(after_help = exits::STATUS)]
     Status(StatusOptions),
+    /// Say why an address is in DNS or not: every guard in order, with its answer and its evidence
+    #[command(after_help = exits::EXPLAIN)]
+    Explain(ExplainOptions),
     /// Take an address out of service manually
     #[command(after_help = exits::ORDER)]
     Drain(DrainOptions),
@@ -107,6 +110,19 @@ pub(crate) struct StatusOptions {
     /// Keep running and redraw every second until interrupted
     #[arg(long, conflicts_with = "json")]
     pub watch: bool,
+}
+
+/// The arguments of `goavail explain`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct ExplainOptions {
+    /// The address to explain in every service that has it, or SERVICE/ADDRESS
+    pub address: CommandTarget,
+    /// Explain it in this service only
+    #[arg(long, value_name = "NAME", value_parser = service_name)]
+    pub service: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The arguments of `goavail drain`.

@@ -54,6 +54,17 @@ Exit codes:
   1  no agent answers, or its loop is stalled
   2  the command line or [Status] is refused";
 
+/// Exit codes of `goavail explain`.
+pub(super) const EXPLAIN: &str = "\
+The agent is queried on its control socket or its listener, as set in [Status]. A guard \"passes\" if it
+has no objection and \"holds\" if it stops the change; \"would pass\" and \"would hold\" are its answers
+while no change is called for. The first guard that holds or waits is the one to look at.
+
+Exit codes:
+  0  the agent answered
+  1  no agent answers, or it does not watch the address
+  2  the command line or [Status] is refused";
+
 /// Exit codes of `goavail drain`, `goavail undrain` and `goavail return`.
 pub(super) const ORDER: &str = "\
 The agent is queried on its control socket, as set in [Status].

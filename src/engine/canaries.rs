@@ -10,13 +10,13 @@ use super::types::{IsolationCause, Outcome};
 
 /// The evidence of one canary about this agent's own network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Canary {
+pub(super) struct Canary {
     /// The send time of the newest probe that the canary answered.
-    answered: Option<Moment>,
+    pub(super) answered: Option<Moment>,
     /// The send time of the newest probe that the canary did not answer, or that could not be sent.
     missed: Option<Moment>,
     /// The number of probes in a row that it has missed since its last answer.
-    misses: u32,
+    pub(super) misses: u32,
 }
 
 /// The evidence of the canaries about a run of losses.
@@ -61,6 +61,11 @@ impl Canaries {
     /// Returns the endpoints of all canaries, in the order of the settings.
     pub(super) fn endpoints(&self) -> Vec<EndpointId> {
         self.members.iter().map(|(endpoint, _)| *endpoint).collect()
+    }
+
+    /// Iterates over the canaries with their newest results, in the order of the settings.
+    pub(super) fn members(&self) -> impl Iterator<Item = (EndpointId, Canary)> + '_ {
+        self.members.iter().copied()
     }
 
     /// Whether there are no canaries.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ids::{ServiceId, TargetRef};
 use super::moment::Moment;
-use super::quorum::{Agreement, Ballot, Ballots, PeerVote, Poll};
+use super::quorum::{Agreement, Ballot, Ballots, PeerStanding, PeerVote, Poll};
 use super::types::PeerState;
 
 /// Time after a suspension during which votes sent before its end may still be in the queue.
@@ -128,6 +128,15 @@ impl Peers {
         now: Moment,
     ) -> impl Iterator<Item = Ballot> + '_ {
         self.ballots.on(target, now)
+    }
+
+    /// Iterates over all peers, each with its vote on a target if that counts at `now`.
+    pub(super) fn standings(
+        &self,
+        target: TargetRef,
+        now: Moment,
+    ) -> impl Iterator<Item = PeerStanding> + '_ {
+        self.ballots.standings(target, now)
     }
 
     /// Returns the time at which the first vote on a target expires.

@@ -171,6 +171,12 @@ impl Prober {
         self.endpoints.get(id)?.armed
     }
 
+    /// Returns the fault that keeps this machine from sending probes to an endpoint, and the number of
+    /// probes in a row that could not be sent.
+    pub(super) fn fault(&self, id: EndpointId) -> Option<(&str, u32)> {
+        self.endpoints.get(id)?.faults.present()
+    }
+
     /// Returns the probe state of an endpoint, if it is watched.
     pub(super) fn state(&self, id: EndpointId) -> Option<&Watch> {
         Some(&self.endpoints.get(id)?.watch)

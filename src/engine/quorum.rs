@@ -59,6 +59,17 @@ pub(crate) struct PeerVote {
     pub age: Duration,
 }
 
+/// One peer, and its vote on one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PeerStanding {
+    /// The peer, by its vote address.
+    pub peer: SocketAddr,
+    /// Whether the peer is alive.
+    pub is_alive: bool,
+    /// The view that the peer declares and the age of its evidence, if the vote counts.
+    pub vote: Option<(Vote, Duration)>,
+}
+
 /// A question to the ballots: do enough peers agree with this agent about a target?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Poll<'a> {
@@ -221,6 +232,19 @@ impl Ballots {
         let term = self.term(target);
         self.voters.iter().filter(|(_, voter)| voter.alive).filter_map(move |(&peer, voter)| {
             voter.vote(target, now, term).map(|(vote, age)| Ballot { peer, vote, age })
+        })
+    }
+
+    /// Iterates over all peers, ascending, each with its vote on `target` if that counts at `now`.
+    pub(crate) fn standings(
+        &self,
+        target: TargetRef,
+        now: Moment,
+    ) -> impl Iterator<Item = PeerStanding> + '_ {
+        let term = self.term(target);
+        self.voters.iter().map(move |(&peer, voter)| {
+            let vote = voter.vote(target, now, term).filter(|_| voter.alive);
+            PeerStanding { peer, is_alive: voter.alive, vote }
         })
     }
 

@@ -90,7 +90,7 @@ impl Engine {
                 }
             }
             DnsReport::Failing(problem) => {
-                zone.provider_failed();
+                zone.provider_failed(&problem, self.context.now);
                 self.provider_failed(id, problem);
             }
         }

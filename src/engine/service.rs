@@ -5,12 +5,13 @@
 //!
 //! - Health: `news` its changes, `unseen` those of targets that cannot be asked, `failing` the reasons of
 //!   failures, `rehearsal` a target that is treated as dead on demand.
-//! - The decision: `decision` the pass, `verdict` the gate with its ordered questions, `target` the verdict in
+//! - The decision: `decision` the pass, `gate` the ordered questions, `verdict` their inputs and the ruling, `target` the verdict in
 //!   force.
 //! - Guards with a state of their own: `alike` wrong answers that all targets give, `max_out` and `out_places`
 //!   the number of targets that may be out, `drains` the targets that the operator took out.
 //! - `tiers` and `standby` the addresses that are published only while too few others are, `returns` and
 //!   `waits` those that come back late.
+//! - `explaining` the answers of all guards about one target.
 //! - `commands` the operator's commands, `publication` the desired contents of DNS, `orders` the orders to the
 //!   reconciler.
 
@@ -18,7 +19,9 @@ mod alike;
 mod commands;
 mod decision;
 mod drains;
+mod explaining;
 mod failing;
+mod gate;
 mod max_out;
 mod news;
 mod orders;
@@ -47,6 +50,7 @@ use super::slab::Slab;
 use alike::AlikeTargets;
 pub(super) use decision::{LastListing, Outside};
 pub(super) use drains::Drains;
+pub(super) use explaining::ServiceExplanation;
 use max_out::OutTargets;
 pub(super) use news::EndpointFlip;
 use orders::Orders;
@@ -195,7 +199,7 @@ impl Service {
     }
 
     /// Iterates over the endpoints of a target with results that count, each with the place of its check.
-    fn counted(&self, target: &Target) -> impl Iterator<Item = (usize, EndpointId)> {
+    pub(super) fn counted(&self, target: &Target) -> impl Iterator<Item = (usize, EndpointId)> {
         let checks = self.settings.checks.iter().zip(target.endpoints.iter()).enumerate();
         checks.filter(|(_, (check, _))| check.counts).map(|(place, (_, id))| (place, id))
     }

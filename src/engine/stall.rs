@@ -20,6 +20,8 @@ pub(super) struct StallDetector {
     ticked: Moment,
     /// The time of the last report.
     reported: Option<Moment>,
+    /// Duration of the stall that was last reported.
+    lasted: Duration,
 }
 
 /// The finding of one tick.
@@ -48,12 +50,17 @@ impl Tick {
 impl StallDetector {
     /// Creates a detector as if a tick had come at `now`.
     pub(super) fn new(now: Moment) -> Self {
-        Self { ticked: now, reported: None }
+        Self { ticked: now, reported: None, lasted: Duration::ZERO }
     }
 
     /// Whether there was no tick for so long that the process must have been suspended.
     pub(super) fn is_suspended(&self, now: Moment) -> bool {
         now > self.ticked + SUSPENDED_AFTER
+    }
+
+    /// Returns the time and the duration of the stall that was last reported.
+    pub(super) fn last_stall(&self) -> Option<(Moment, Duration)> {
+        self.reported.map(|at| (at, self.lasted))
     }
 
     /// Records a tick at `now`. `due` is the time of the earliest due entry; `timeout` is the
@@ -66,6 +73,7 @@ impl StallDetector {
         let report = (stalled && is_time).then_some(late);
         if report.is_some() {
             self.reported = Some(now);
+            self.lasted = late;
         }
         Tick { late, report }
     }

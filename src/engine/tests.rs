@@ -1,6 +1,7 @@
 //! Scenarios in virtual time: one engine, a world with targets that answer or not, a zone.
 
 mod cluster;
+mod explaining;
 mod guards;
 mod healing;
 mod isolation;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::dns_report::DnsProblem;
 use super::fact::Fact;
 use super::ids::ZoneId;
 use super::moment::Moment;
@@ -32,8 +33,19 @@ pub(super) struct Zone {
     failing_sets: BTreeMap<SetKey, String>,
     /// The names that were last reported to fail, with the problem.
     failing_names: BTreeMap<String, String>,
-    /// Whether the provider failed last.
-    provider_failing: bool,
+    /// The last failure of the provider, if it has not succeeded since.
+    provider_failure: Option<ProviderFailure>,
+}
+
+/// A failure of the provider of a zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProviderFailure {
+    /// The time of the failure.
+    pub(super) at: Moment,
+    /// The whole chain of causes, in one line.
+    pub(super) what: String,
+    /// The time at which the reconciler tries again, if that is known.
+    pub(super) retry_at: Option<Moment>,
 }
 
 impl Zone {
@@ -47,7 +59,7 @@ impl Zone {
             prepared_at: None,
             failing_sets: BTreeMap::new(),
             failing_names: BTreeMap::new(),
-            provider_failing: false,
+            provider_failure: None,
         }
     }
 
@@ -110,13 +122,25 @@ impl Zone {
     }
 
     /// Records that the provider failed.
-    pub(super) fn provider_failed(&mut self) {
-        self.provider_failing = true;
+    pub(super) fn provider_failed(&mut self, problem: &DnsProblem, at: Moment) {
+        let (what, retry_at) = (problem.what.clone(), problem.retry_in.map(|wait| at + wait));
+        self.provider_failure = Some(ProviderFailure { at, what, retry_at });
+    }
+
+    /// Returns the last failure of the provider, if it has not succeeded since.
+    pub(super) fn problem(&self) -> Option<&ProviderFailure> {
+        self.provider_failure.as_ref()
+    }
+
+    /// Returns the reason why a record set is left alone, if it is.
+    pub(super) fn problem_of(&self, set: &SetKey) -> Option<&str> {
+        let problem = self.observed.unfit.get(set).or_else(|| self.failing_sets.get(set));
+        problem.map(String::as_str)
     }
 
     /// Records that the provider succeeded. Returns whether it had failed before.
     pub(super) fn provider_recovered(&mut self) -> bool {
-        std::mem::take(&mut self.provider_failing)
+        self.provider_failure.take().is_some()
     }
 
     /// Returns the facts about names that began to fail, fail for another reason, or fail no

@@ -18,7 +18,9 @@ use super::StatusConfig;
 use super::control::{
     ANSWER_WITHIN, CommandDone, CommandTarget, DrainRequest, ErrorBody, UndrainRequest,
 };
+use super::explain::{EXPLAINED_WITHIN, ExplainAnswer};
 use super::model::Status;
+use crate::text::one_line;
 
 /// Maximum time for a query of the status.
 const STATUS_WITHIN: Duration = Duration::from_secs(5);
@@ -49,6 +51,16 @@ pub enum ClientError {
         /// The error in its response.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The agent is of a version that does not know the question.
+    #[error(
+        "the agent on {address}{version} cannot explain: it is older than this program; restart it"
+    )]
+    TooOld {
+        /// The address of the agent.
+        address: AgentAddress,
+        /// Its version in words, if it said one.
+        version: String,
     },
     /// Commands need the control socket.
     #[error("{address} is read only; for drain, undrain and return, set Status.socket")]
@@ -96,6 +108,26 @@ impl AgentAddress {
     /// Fails without the response of an agent.
     pub async fn status(&self) -> Result<Status, ClientError> {
         let (status, body) = self.request(Method::GET, "/status", None, STATUS_WITHIN).await?;
+        self.expect(status, &body)?;
+        serde_json::from_slice(&body).map_err(|source| self.not_an_agent(source))
+    }
+
+    /// Queries the explanation of an address: in one service, or in all that have it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no agent answers, it does not know the address, or it is too old.
+    pub async fn explain(&self, target: &CommandTarget) -> Result<ExplainAnswer, ClientError> {
+        let path = format!("/explain/{target}");
+        // A little longer than the agent waits, so that its own message arrives.
+        let within = EXPLAINED_WITHIN + Duration::from_secs(2);
+        let (status, body) = self.request(Method::GET, &path, None, within).await?;
+        if status == StatusCode::NOT_FOUND && body.is_empty() {
+            // A program that knows the status is an agent, and an unknown path is that of a newer one.
+            let version = self.status().await?.agent.version;
+            let version = format!(" (goavail {})", one_line(&version, '?'));
+            return Err(ClientError::TooOld { address: self.clone(), version });
+        }
         self.expect(status, &body)?;
         serde_json::from_slice(&body).map_err(|source| self.not_an_agent(source))
     }

@@ -61,7 +61,7 @@ async fn healthz(State(reader): State<Reader>) -> (StatusCode, String) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the time since the last iteration is measured here")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std() // tokio's, so that a paused test moves it
 }
 
@@ -197,16 +197,17 @@ fn verdict_line(target: &Target) -> String {
 }
 
 /// Parses an address in a path. IPv6 addresses may have brackets.
-fn parse(address: &str) -> Option<IpAddr> {
+pub(super) fn parse(address: &str) -> Option<IpAddr> {
     address.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
 /// The target in the path of a command.
 #[derive(Debug, Deserialize)]
-struct CommandPath {
+pub(super) struct CommandPath {
     /// The service; all that have the address if it is absent.
-    service: Option<String>,
-    address: String,
+    pub(super) service: Option<String>,
+    /// The address, as it was written.
+    pub(super) address: String,
 }
 
 async fn drain(
@@ -300,13 +301,14 @@ fn answer(result: CommandResult) -> Response {
     }
 }
 
-fn refusal(status: StatusCode, error: &str, message: impl Into<String>) -> Response {
+/// Returns the response to a request that was not carried out.
+pub(super) fn refusal(status: StatusCode, error: &str, message: impl Into<String>) -> Response {
     let body = ErrorBody { error: error.to_owned(), message: message.into() };
     (status, json_body(&body)).into_response()
 }
 
 /// Returns a JSON body for one reader.
-fn json_body(value: &impl Serialize) -> impl IntoResponse {
+pub(super) fn json_body(value: &impl Serialize) -> impl IntoResponse {
     let text = json(value).expect("a response has string keys only");
     ([(header::CONTENT_TYPE, "application/json")], text)
 }

@@ -164,7 +164,13 @@ async fn every_command_reports_a_missing_agent_in_one_line() {
     let socket = "./control.sock";
     let missing = "No such file or directory (os error 2)";
     let refused = "Connection refused (os error 111)";
-    let commands = ["status", "status --json", "drain 198.51.100.10", "undrain 198.51.100.10"];
+    let commands = [
+        "status",
+        "status --json",
+        "explain 198.51.100.10",
+        "drain 198.51.100.10",
+        "undrain 198.51.100.10",
+    ];
     for why in [missing, refused] {
         for command in commands {
             let (code, said, complaint) = place.run(command, &[]).await;
@@ -183,10 +189,24 @@ async fn every_command_reports_a_missing_agent_in_one_line() {
     fs::write(place.path().join("goavail.toml"), "interval = 1\n").unwrap();
     let want =
         "goavail: the agent cannot be queried: neither Status.socket nor Status.listen is set\n";
-    for command in ["status", "status --watch", "undrain ::1"] {
+    for command in ["status", "status --watch", "explain ::1", "undrain ::1"] {
         let got = place.run(command, &[]).await;
         assert_eq!(got, (1, String::new(), want.to_owned()), "{command}");
     }
+}
+
+/// An agent of before explanations: it knows the status, and not this path.
+#[tokio::test]
+async fn an_agent_that_cannot_explain_is_named_with_its_version() {
+    let (place, _agent) = asked();
+    let (code, said, complaint) = place.run("explain 198.51.100.10", &[]).await;
+    assert_eq!((code, said.as_str()), (1, ""), "{complaint}");
+    let want =
+        "control.sock (goavail 0.1.0) cannot explain: it is older than this program; restart it\n";
+    assert!(
+        complaint.starts_with("goavail: the agent on ") && complaint.ends_with(want),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]

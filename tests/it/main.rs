@@ -43,6 +43,7 @@ mod services_agent;
 mod state_file;
 mod status_board;
 mod status_checks;
+mod status_explain;
 mod status_metrics;
 mod status_page;
 mod status_sample;

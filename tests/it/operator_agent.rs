@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 mod draining;
+mod explaining;
 mod garbage;
 pub(crate) mod harness;
 mod names;

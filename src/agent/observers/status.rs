@@ -34,7 +34,7 @@ use crate::notify::NoticeCounters;
 use crate::probe::details::Details;
 use crate::serve::{ServeLimits, serve};
 use crate::settings::Config;
-use crate::status::{self, Board, ClockReading, OperatorCommand, PeerStatus, SocketFile, Time};
+use crate::status::{self, Board, ClockReading, PeerStatus, SocketFile, Time};
 use checks::PublishedChecks;
 use conversions::setup;
 use readers::Readers;
@@ -45,6 +45,9 @@ const REFRESH_EVERY: Duration = Duration::from_secs(1);
 
 /// Maximum number of commands that wait for the event loop.
 const COMMANDS: usize = 16;
+
+/// Maximum number of questions about targets that wait for the event loop.
+const QUESTIONS: usize = 16;
 
 /// Publishes facts and views on the board, and serves it.
 pub(in crate::agent) struct StatusObserver {
@@ -101,6 +104,25 @@ fn read_clocks(clock: &Clock) -> ClockReading {
     ClockReading { clock: clock.started().into_std() + clock.now().since_start(), wall: wall() }
 }
 
+/// Returns a sender of requests to the event loop. At most so many of them wait.
+fn forwarded<T: Send + 'static>(
+    readers: &Readers,
+    outbox: &mpsc::Sender<Input>,
+    most: usize,
+    input: fn(T) -> Input,
+) -> mpsc::Sender<T> {
+    let (requests, mut received) = mpsc::channel::<T>(most);
+    let outbox = outbox.clone();
+    readers.spawn(async move {
+        while let Some(request) = received.recv().await {
+            if outbox.send(input(request)).await.is_err() {
+                return;
+            }
+        }
+    });
+    requests
+}
+
 impl StatusObserver {
     /// Opens the listener and the socket that the configuration names. `None` if it names neither.
     pub(in crate::agent) fn start(
@@ -118,24 +140,19 @@ impl StatusObserver {
         let readers = Readers::start().context("cannot start the thread that serves readers")?;
         // Listeners belong to the runtime in which they are served.
         let inside = readers.enter();
+        let explaining =
+            status::explaining(forwarded(&readers, outbox, QUESTIONS, Input::Question));
         if let Some(address) = config.sections.status.listen {
-            let (listener, router) = (status::listen(address)?, status::read_only(board.reader()));
+            let router = status::read_only(board.reader()).merge(explaining.clone());
+            let listener = status::listen(address)?;
             readers.spawn(serve(listener, router, ServeLimits::default(), std::future::pending()));
         }
         let mut socket = None;
         if let Some(path) = &config.sections.status.socket {
             let (listener, file) = status::open_control(path)?;
-            let (commands, mut received) = mpsc::channel::<OperatorCommand>(COMMANDS);
-            let router = status::control(board.reader(), commands);
+            let commands = forwarded(&readers, outbox, COMMANDS, Input::Command);
+            let router = status::control(board.reader(), commands).merge(explaining);
             readers.spawn(serve(listener, router, ServeLimits::default(), std::future::pending()));
-            let outbox = outbox.clone();
-            readers.spawn(async move {
-                while let Some(command) = received.recv().await {
-                    if outbox.send(Input::Command(command)).await.is_err() {
-                        return;
-                    }
-                }
-            });
             socket = Some(file);
         }
         drop(inside);

@@ -84,6 +84,13 @@ pub(super) struct Faults {
     known_before: ProbeSeq,
 }
 
+impl Faults {
+    /// Returns the current fault, and the number of probes in a row that could not be sent.
+    pub(super) fn present(&self) -> Option<(&str, u32)> {
+        Some((self.present.as_deref()?, self.in_a_row))
+    }
+}
+
 impl Prober {
     /// Sets or clears the reason why this machine cannot send probes to an endpoint, and reports a
     /// change. Counts faults in a row.

@@ -94,6 +94,11 @@ impl Watch {
         self.due <= now
     }
 
+    /// Returns the time at which the next probe is sent.
+    pub(crate) fn due(&self) -> Moment {
+        self.due
+    }
+
     /// Delays the due probe until there is room for it. That is no loss.
     pub(crate) fn put_off(&mut self, until: Moment) {
         self.due = until;

@@ -72,6 +72,11 @@ pub(super) struct AlikeTargets {
 }
 
 impl AlikeTargets {
+    /// Returns the time by which the others will have had time to answer, if that is awaited.
+    pub(super) fn awaited(&self) -> Option<Moment> {
+        self.awaited
+    }
+
     /// Sets the comparison of a target; `None` if it is no longer down by wrong answers.
     fn set(&mut self, id: TargetId, comparison: Option<SuspectState>) {
         let before = match comparison {

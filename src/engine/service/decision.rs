@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::alike::Likeness;
+use super::gate;
 use super::target::Decision;
-use super::verdict::{self, Inputs, KeptByFloor, Ruling};
+use super::verdict::{Inputs, KeptByFloor, Ruling};
 use super::{Service, Target};
 use crate::engine::action::Action;
 use crate::engine::canaries::Isolation;
@@ -17,11 +18,11 @@ use crate::engine::peers::Peers;
 use crate::engine::plan::Observed;
 use crate::engine::quorum::{Agreement, Poll};
 use crate::engine::schedule::Item;
-use crate::engine::types::Health;
+use crate::engine::types::{Health, Vote};
 
 /// Grace period before a missing quorum is reported. All agents but the last detect a failure
 /// before a quorum exists; that is normal and not worth a page.
-const QUORUM_GRACE: Duration = Duration::from_secs(5);
+pub(super) const QUORUM_GRACE: Duration = Duration::from_secs(5);
 
 /// The inputs of the gate that come from outside the service.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +45,18 @@ pub(in crate::engine) struct LastListing<'a> {
 impl Service {
     /// Evaluates the gate for one target.
     pub(super) fn rule(&self, target: &Target, outside: Outside<'_>, context: &Context) -> Ruling {
+        gate::decide(&self.inputs_with_max_out(target, outside, context))
+    }
+
+    /// Returns all inputs of the gate.
+    pub(super) fn inputs_with_max_out(
+        &self,
+        target: &Target,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> Inputs {
         let inputs = self.inputs(target, outside, context);
-        verdict::decide(&Inputs { max_out: self.held_by_max_out(target, outside), ..inputs })
+        Inputs { max_out: self.held_by_max_out(target, outside), ..inputs }
     }
 
     /// Evaluates the gate for one target as if any number of targets might be out.
@@ -55,7 +66,7 @@ impl Service {
         outside: Outside<'_>,
         context: &Context,
     ) -> Ruling {
-        verdict::decide(&self.inputs(target, outside, context))
+        gate::decide(&self.inputs(target, outside, context))
     }
 
     /// Returns the inputs of the gate but for the number of targets that may be out.
@@ -249,7 +260,7 @@ impl Service {
 
     /// Returns the reason why a change that the target's health calls for is not made, and the
     /// evidence for it.
-    fn refusal(
+    pub(super) fn refusal(
         &self,
         target: &Target,
         ruling: &Ruling,
@@ -309,6 +320,18 @@ impl Outside<'_> {
         target: &Target,
         context: &Context,
     ) -> Agreement {
+        let own = service.health_of(target, self.health).own_view();
+        self.agreement_if(service, target, own, context)
+    }
+
+    /// Evaluates the votes on a target as if this agent had this view of it.
+    pub(super) fn agreement_if(
+        self,
+        service: &Service,
+        target: &Target,
+        own: Option<Vote>,
+        context: &Context,
+    ) -> Agreement {
         let Some(cluster) = &context.settings.cluster else {
             return Agreement::Agreed { rank: 0, agreeing: vec![] };
         };
@@ -316,7 +339,7 @@ impl Outside<'_> {
             target: service.target_ref(target.address),
             name: service.target_name(target.address),
             local: cluster.own,
-            own: service.health_of(target, self.health).own_view(),
+            own,
             needed: cluster.min_peers_agree,
         };
         self.peers.agreement(&poll, context.now)

@@ -102,7 +102,15 @@ impl OutTargets {
         self.count(OutStage::Returning)
     }
 
-    fn count(&self, stage: OutStage) -> usize {
+    /// Whether a target would have to stay at this place, in the stead of its own.
+    pub(super) fn would_hold(&self, id: TargetId, place: OutPlace) -> bool {
+        let Some(limit) = self.limit else { return false };
+        let before = self.ranked.range(..place).filter(|(_, its)| **its != id);
+        before.take(limit).count() >= limit
+    }
+
+    /// Returns the number of targets at a stage.
+    pub(super) fn count(&self, stage: OutStage) -> usize {
         self.at_stage.get(&stage).copied().unwrap_or_default()
     }
 

@@ -105,6 +105,11 @@ impl Orders {
         self.in_hand.contains_key(&address)
     }
 
+    /// Whether the reconciler has this desired state of a target in hand, and it was not recalled.
+    pub(in crate::engine) fn has_ordered(&self, address: IpAddr, desired: Desired) -> bool {
+        self.in_hand.get(&address) == Some(&desired) && !self.recalled.contains(&address)
+    }
+
     /// Whether the reconciler has nothing in hand.
     pub(in crate::engine) fn is_idle(&self) -> bool {
         self.in_hand.is_empty()
@@ -207,6 +212,11 @@ impl Orders {
         }
         self.floor_retry_at = now + FLOOR_RETRY;
         Some(self.floor_retry_at)
+    }
+
+    /// Returns the time of the next check of whether the floor still keeps an address in.
+    pub(in crate::engine) fn floor_retry(&self) -> Option<Moment> {
+        (self.floor_retry_at > Moment::START).then_some(self.floor_retry_at)
     }
 
     /// Requests all orders in hand again, since a new reconciler begins.

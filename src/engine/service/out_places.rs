@@ -43,6 +43,21 @@ impl Service {
         is_held.then_some(MaxOutReached { limit, of })
     }
 
+    /// Returns the evidence that a target would have to stay if this agent saw it down.
+    pub(super) fn max_out_if_down(
+        &self,
+        target: &Target,
+        outside: Outside<'_>,
+        context: &Context,
+    ) -> Option<MaxOutReached> {
+        let (limit, id) = (self.max_out()?, self.id(target.address)?);
+        let peers = outside.peers_that_say(self.target_ref(target.address), Vote::Down, context);
+        let (votes, address) = (Reverse(peers + 1), Reverse(target.address));
+        let place = OutPlace { stage: OutStage::Down, votes, address };
+        let of = self.by_address.len().saturating_sub(self.settings.standby.tiers.len());
+        self.out.would_hold(id, place).then_some(MaxOutReached { limit, of })
+    }
+
     /// Whether more dead targets stay for now than others are on their way back.
     pub(super) fn dead_ones_wait_for_room(&self) -> bool {
         self.out.held() > self.out.returning()

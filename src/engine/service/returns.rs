@@ -230,6 +230,12 @@ impl Returns {
         (until > now).then_some(ReturnView { until, delay, withdrawals })
     }
 
+    /// Returns the time for which a target that was withdrawn has to be up; `None` if it was not withdrawn.
+    pub(super) fn delay_of(&self, target: IpAddr, settings: ReturnSettings) -> Option<Duration> {
+        let way = self.by_target.get(&target).filter(|way| way.withdrawn)?;
+        Some(way.penalty.delay(settings))
+    }
+
     /// Whether the last wait of a target was not over when it was put back.
     pub(super) fn was_hastened(&self, target: IpAddr) -> bool {
         self.by_target.get(&target).is_some_and(|way| way.is_hastened)

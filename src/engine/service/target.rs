@@ -161,6 +161,11 @@ impl Target {
 }
 
 impl VerdictState {
+    /// Returns the verdict.
+    pub(in crate::engine) fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
     /// Whether the target belongs in DNS.
     pub(in crate::engine) fn is_in_service(&self) -> bool {
         self.verdict.is_in_service()

@@ -11,6 +11,7 @@ mod ledger;
 mod machines;
 pub(super) mod max_out;
 pub(super) mod random;
+mod reasons;
 mod rehearsals;
 mod reloads;
 mod reports;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::explaining::Ordered;
 use super::story::report;
 use super::upcoming::Upcoming;
 use crate::engine::event::{
@@ -108,6 +109,7 @@ pub(super) struct World {
     pub(super) now: Duration,
     ways: BTreeMap<IpAddr, Behaviour>,
     upcoming: Upcoming<Event>,
+    ordered: Ordered,
     pub(super) zone: Observed,
     /// The rate limit on the path to all targets.
     pub(super) limit: Option<Limit>,
@@ -146,6 +148,7 @@ impl World {
             now: Duration::ZERO,
             ways: BTreeMap::new(),
             upcoming: Upcoming::default(),
+            ordered: Ordered::default(),
             zone,
             limit: None,
             canary_limit: None,
@@ -179,7 +182,10 @@ impl World {
 
     /// Passes an event to the engine now.
     pub(super) fn send(&mut self, event: Event) {
-        for action in self.engine.handle(Moment::after_start(self.now), event) {
+        let actions = self.engine.handle(Moment::after_start(self.now), event);
+        let wrong = self.ordered.contradictions(&self.engine, &actions);
+        assert!(wrong.is_empty(), "{:?}: {wrong:#?}", self.now);
+        for action in actions {
             self.act(action);
         }
     }

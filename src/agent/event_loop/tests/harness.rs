@@ -223,6 +223,7 @@ impl Harness {
             state: StateSaver::new(store, runtime.clone(), outbox.clone(), clock.now()),
             history: None,
             commands: PendingCommands::default(),
+            questions: Vec::new(),
             reloader: Reloader::new(Arc::new(load), runtime, outbox.clone(), Ids::default()),
             ids: Ids::default(),
             config,

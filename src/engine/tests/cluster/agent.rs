@@ -11,6 +11,7 @@ use crate::engine::moment::Moment;
 use crate::engine::plan::Desired;
 use crate::engine::quorum::VOTE_TTL;
 use crate::engine::settings::Settings;
+use crate::engine::tests::explaining::Ordered;
 use crate::engine::tests::recording::Tap;
 use crate::engine::types::{Health, Vote};
 use crate::engine::{Engine, TargetView};
@@ -69,6 +70,8 @@ pub(super) struct Agent {
     pub(super) votes: BTreeMap<IpAddr, Vote>,
     /// The time of the evidence for each vote.
     pub(super) evidence: BTreeMap<IpAddr, Duration>,
+    /// The last states that it ordered.
+    pub(super) ordered: Ordered,
     /// The time since which it has had a vote without a break.
     pub(super) votes_since: BTreeMap<IpAddr, Duration>,
     /// The targets of votes that it announced once and has retracted.
@@ -96,6 +99,7 @@ impl Agent {
             ticked: Duration::ZERO,
             workers,
             votes: BTreeMap::new(),
+            ordered: Ordered::default(),
             evidence: BTreeMap::new(),
             votes_since: BTreeMap::new(),
             retracted: BTreeSet::new(),
@@ -127,6 +131,7 @@ impl Agent {
         self.votes_since.clear();
         self.retracted.clear();
         self.standing.clear();
+        self.ordered = Ordered::default();
         self.received.clear();
         self.alive.clear();
     }

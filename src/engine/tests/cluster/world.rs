@@ -228,6 +228,9 @@ impl World {
         let at = Moment::after_start(now);
         let actions = engine.handle(at, event);
         state.tap.handled(engine, at);
+        for wrong in state.ordered.contradictions(engine, &actions) {
+            self.broken.push(format!("{now:?}, agent {agent}: {wrong}"));
+        }
         for action in actions {
             if let Some(trace) = &mut self.trace {
                 trace.add(now, agent, &action);

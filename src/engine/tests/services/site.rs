@@ -17,6 +17,7 @@ use crate::engine::plan::{Family, SetKey};
 use crate::engine::settings::{
     CheckSettings, ServiceCheck, ServiceSettings, Settings, ZoneSettings,
 };
+use crate::engine::tests::explaining::Ordered;
 use crate::engine::tests::recording::Tap;
 use crate::engine::tests::upcoming::Upcoming;
 use crate::engine::tests::world::{ip, ms, settings};
@@ -108,6 +109,7 @@ pub(super) struct Site {
     pub(super) zones: BTreeMap<ZoneId, FakeZone>,
     pub(super) ledger: Ledger,
     upcoming: Upcoming<Coming>,
+    ordered: Ordered,
     generation: u32,
     tap: Tap,
 }
@@ -148,6 +150,7 @@ impl Site {
             zones: BTreeMap::new(),
             ledger: Ledger::default(),
             upcoming: Upcoming::default(),
+            ordered: Ordered::default(),
             generation: 0,
             tap: if targets.is_empty() { Tap::new() } else { Tap::default() },
         };
@@ -177,6 +180,8 @@ impl Site {
     pub(super) fn send(&mut self, event: Event) {
         let actions = self.engine.handle(Moment::after_start(self.now), event);
         self.tap.handled(&mut self.engine, Moment::after_start(self.now));
+        let contradictions = self.ordered.contradictions(&self.engine, &actions);
+        self.ledger.broken.extend(contradictions);
         for action in actions {
             self.act(action);
         }
@@ -203,6 +208,7 @@ impl Site {
     pub(super) fn restart(&mut self) {
         self.generation += 1;
         self.upcoming = Upcoming::default();
+        self.ordered = Ordered::default();
         self.zones.values_mut().for_each(|zone| zone.orders.clear());
         let mut drains = BTreeMap::new();
         for (service, its) in &self.ledger.stored {
