@@ -50,7 +50,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
 use crate::file;
 use crate::probe::details::Details;
-use crate::probe::icmp::{HintSender, Icmp};
+use crate::probe::icmp::Icmp;
 use crate::probe::{NetworkProber, Tools, tcp};
 use crate::settings::Config;
 use crate::status::CommandTarget;
@@ -147,7 +147,7 @@ async fn monitor(
     // First of all, since a signal without a handler would end the process.
     let mut stop = signals::forward(outbox.clone()).context("cannot wait for signals")?;
     startup::log_notes(&config);
-    let icmp = Icmp::new(&hints(outbox.clone()));
+    let icmp = Icmp::new();
     let ids = Ids::default();
     icmp.open_for(&startup::on_shared_sockets(&config, &ids))?;
     if sighup.load(Ordering::SeqCst) {
@@ -310,10 +310,4 @@ impl LastFacts {
             }
         }
     }
-}
-
-/// Forwards hints of the prober, such as a reply before its time. A hint is dropped if the queue is
-/// full: it speeds a decision up, and decides nothing.
-fn hints(outbox: mpsc::Sender<Input>) -> HintSender {
-    Arc::new(move |event| _ = outbox.try_send(Input::Event(event)))
 }

@@ -7,6 +7,7 @@ mod reconfigure;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,7 +78,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Runs until a request to stop or the failure of a part, which is the error. Returns the loop with
     /// its parts, to be closed in order.
     pub(super) async fn run(mut self) -> (Self, Result<(), anyhow::Error>) {
-        let mut batch = Vec::new();
+        let (mut batch, mut answers) = (Vec::new(), Vec::new());
         // Without a spare descriptor, Tokio's timer serves as well.
         let mut timer = self.clock.is_real().then(Timer::new).and_then(Result::ok);
         loop {
@@ -91,8 +92,15 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 }
             }
             drop(inputs);
+            self.probe.take_events(&mut answers);
+            for event in answers.drain(..) {
+                self.handle(event);
+            }
             self.handle(Event::Tick);
+            // What is due leaves before anybody observes it.
+            self.probe.flush();
             self.finish_iteration();
+            self.probe.flush();
             self.inputs_or_wake(&mut batch, timer.as_mut()).await;
         }
     }
@@ -165,8 +173,11 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         }
     }
 
-    /// Sends a probe in a task of its own; the answer returns through the queue.
+    /// Sends a probe, together with others or in a task of its own; then the answer returns through the queue.
     fn send(&self, request: ProbeRequest) {
+        if self.probe.enqueue(&request) {
+            return;
+        }
         let (probe, outbox) = (Arc::clone(&self.probe), self.outbox.clone());
         tokio::spawn(async move {
             let answer = probe.probe(&request).await;
@@ -218,6 +229,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         tokio::select! {
             biased;
             _ = inputs => {}
+            () = poll_fn(|context| self.probe.poll_events(context)) => {}
             () = time_is_up => {}
         }
     }
@@ -225,7 +237,10 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Returns the time of the next iteration without inputs.
     fn next_wake(&self) -> Moment {
         let latest = self.clock.now() + MAX_PAUSE;
-        let scheduled = self.engine.next_wake().map(|wake| self.align(wake));
+        let deadline = self.probe.next_deadline();
+        let deadline = deadline.map(|at| Moment::after_start(at - self.clock.started()));
+        let scheduled = [self.engine.next_wake(), deadline].into_iter().flatten().min();
+        let scheduled = scheduled.map(|wake| self.align(wake));
         [scheduled, self.reloader.due()].into_iter().flatten().fold(latest, Moment::min)
     }
 

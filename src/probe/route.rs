@@ -23,7 +23,7 @@ const NEIGHBOUR_FRESH_FOR: Duration = Duration::from_millis(100);
 
 /// Fraction of the timeout after which the kernel is queried about the gateway. The answer must
 /// arrive before the timeout.
-const ASK_AFTER: f64 = 0.9;
+pub(super) const ASK_AFTER: f64 = 0.9;
 
 /// The location of an address, as seen from this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,224 @@
+//! The echo requests that wait, and the events about them for the event loop.
+//!
+//! A probe is one entry of a table: no task, no channel and no timer of its own. It ends by a reply, by
+//! a fault, or by its deadlines, which the event loop looks at whenever it wakes up.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::task::AtomicWaker;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::deadlines::Deadlines;
+use super::message::Request;
+use super::nonce::Nonce;
+use super::table::{EchoTable, PlaceId};
+use crate::engine::event::{Event, ProbeRequest};
+use crate::engine::ids::ProbeId;
+use crate::engine::types::{Answer, Endpoint};
+use crate::probe::route::{ASK_AFTER, Routes};
+
+/// All waiting requests of this process, and the events about them that were not taken yet.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    state: Mutex<State>,
+    ready: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: EchoTable<Waiting>,
+    deadlines: Deadlines,
+    events: Vec<Event>,
+}
+
+/// A waiting request, with its probe.
+#[derive(Debug)]
+struct Waiting {
+    probe: ProbeId,
+    nonce: Nonce,
+    /// The time from which its reply is awaited; `None` while it has not left.
+    sent: Option<Instant>,
+    /// The wait after which the kernel was asked about the gateway, or is to be asked.
+    ask_after: Option<Duration>,
+    listen_for: Duration,
+    /// Whether a message about it was reported.
+    is_reported: bool,
+    /// The receiver of its answer, if that is not the event loop.
+    receiver: Option<oneshot::Sender<Answer>>,
+    /// The socket, which stays open.
+    _socket: Arc<dyn Any + Send + Sync>,
+}
+
+/// A request to be registered: its probe, the receiver of its answer unless that is the event loop, and
+/// the socket that it needs.
+pub(super) struct Registration<'a> {
+    pub(super) probe: &'a ProbeRequest,
+    pub(super) receiver: Option<oneshot::Sender<Answer>>,
+    pub(super) socket: Arc<dyn Any + Send + Sync>,
+}
+
+/// Access to the waiting requests. When it ends, the event loop is woken if there are events for it.
+pub(super) struct Access<'a> {
+    state: MutexGuard<'a, State>,
+    ready: &'a AtomicWaker,
+}
+
+impl Exchange {
+    /// Locks the waiting requests.
+    pub(super) fn access(&self) -> Access<'_> {
+        // Code that can panic does not run while it is locked.
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Access { state, ready: &self.ready }
+    }
+
+    /// Moves the events about probes to `into`, in order.
+    pub(super) fn take_events(&self, into: &mut Vec<Event>) {
+        into.append(&mut self.access().state.events);
+    }
+
+    /// Waits until there are events. One task may wait at a time.
+    pub(super) fn poll_events(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.ready.register(context.waker());
+        if self.access().state.events.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Returns the time at which [`Self::expire`] has something to do.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.access().state.deadlines.next()
+    }
+
+    /// Handles the deadlines that have passed: shortly before a request would count as lost, its probe
+    /// ends as a fault if the kernel knows that the gateway does not answer. After its time, nobody
+    /// listens for the reply any more.
+    pub(super) fn expire(&self, now: Instant, routes: &Routes) {
+        let mut access = self.access();
+        while let Some(place) = access.state.deadlines.take_due(now) {
+            let State { waiting, deadlines, .. } = &mut *access.state;
+            let Some((request, entry)) = waiting.get_mut(place) else { continue };
+            if entry.ask_after.take().is_none() {
+                access.end(place, Answer::Silence);
+                continue;
+            }
+            let endpoint = Endpoint::echo(request.address);
+            if let Some(what) = routes.silent_gateway(endpoint, now) {
+                access.end(place, Answer::Fault(what));
+            } else {
+                let since = entry.sent.unwrap_or(now);
+                deadlines.add(place, since, entry.listen_for);
+            }
+        }
+    }
+}
+
+impl Access<'_> {
+    /// Registers a request that is about to leave. `None` if another probe waits for the very same
+    /// reply; its answer is a fault then.
+    pub(super) fn register(
+        &mut self,
+        request: Request,
+        nonce: Nonce,
+        registration: Registration<'_>,
+    ) -> Option<PlaceId> {
+        let Registration { probe, receiver, socket } = registration;
+        if self.state.waiting.find(request).is_some() {
+            self.answer(probe.id, receiver, same_reply());
+            return None;
+        }
+        let waiting = Waiting {
+            probe: probe.id,
+            nonce,
+            sent: None,
+            ask_after: Some(probe.timeout.mul_f64(ASK_AFTER)),
+            listen_for: probe.listen_for,
+            is_reported: false,
+            receiver,
+            _socket: socket,
+        };
+        self.state.waiting.insert(request, waiting)
+    }
+
+    /// Ends a probe that cannot be registered.
+    pub(super) fn refuse(
+        &mut self,
+        probe: ProbeId,
+        receiver: Option<oneshot::Sender<Answer>>,
+        reason: String,
+    ) {
+        self.answer(probe, receiver, Answer::Fault(reason));
+    }
+
+    /// Starts the wait of a request that has left.
+    pub(super) fn sent(&mut self, place: PlaceId, now: Instant) {
+        let State { waiting, deadlines, .. } = &mut *self.state;
+        let Some((_, entry)) = waiting.get_mut(place) else { return };
+        if entry.sent.replace(now).is_none()
+            && let Some(wait) = entry.ask_after
+        {
+            deadlines.add(place, now, wait);
+        }
+    }
+
+    /// Returns the place and the random bytes of a request if it is waiting.
+    pub(super) fn find(&mut self, request: Request) -> Option<(PlaceId, Nonce)> {
+        let place = self.state.waiting.find(request)?;
+        let (_, entry) = self.state.waiting.get_mut(place)?;
+        Some((place, entry.nonce))
+    }
+
+    /// Reports about a waiting request, the first time only: of many messages about one request, one is
+    /// worth reporting. Returns whether it was reported.
+    pub(super) fn report(&mut self, place: PlaceId, report: &str) -> bool {
+        let State { waiting, events, .. } = &mut *self.state;
+        let Some((_, entry)) = waiting.get_mut(place) else { return false };
+        let is_first = !std::mem::replace(&mut entry.is_reported, true);
+        if is_first && entry.receiver.is_none() {
+            events.push(Event::Undelivered { probe: entry.probe, report: report.to_owned() });
+        }
+        is_first
+    }
+
+    /// Ends a probe by a reply that was heard at this time.
+    pub(super) fn replied(&mut self, place: PlaceId, heard: Instant) {
+        let sent = self.state.waiting.get_mut(place).and_then(|(_, entry)| entry.sent);
+        let sent = sent.unwrap_or(heard);
+        self.end(place, Answer::Reply(heard.saturating_duration_since(sent)));
+    }
+
+    /// Ends the wait of a request.
+    pub(super) fn end(&mut self, place: PlaceId, answer: Answer) {
+        self.state.deadlines.remove(place);
+        if let Some(Waiting { probe, receiver, .. }) = self.state.waiting.remove(place) {
+            self.answer(probe, receiver, answer);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        probe: ProbeId,
+        receiver: Option<oneshot::Sender<Answer>>,
+        answer: Answer,
+    ) {
+        match receiver {
+            // One that has given up needs no answer.
+            Some(receiver) => _ = receiver.send(answer),
+            None => self.state.events.push(Event::Answered { probe, answer }),
+        }
+    }
+}
+
+impl Drop for Access<'_> {
+    fn drop(&mut self) {
+        if !self.state.events.is_empty() {
+            self.ready.wake();
+        }
+    }
+}
+
+/// Returns the fault of a probe that would wait for the same reply as another.
+fn same_reply() -> Answer {
+    Answer::Fault("another probe waits for the same reply".into())
+}
