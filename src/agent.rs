@@ -58,6 +58,7 @@ use crate::systemd::{self, Watchdog};
 use crate::text::error_chain;
 use clock::Clock;
 use event_loop::EventLoop;
+use event_loop::departures::Departures;
 use ids::Ids;
 use input::{Input, QUEUE};
 use observers::heartbeat::HeartbeatObserver;
@@ -235,6 +236,8 @@ impl AgentStart {
             inbox,
             unhandled: vec![],
             outbox,
+            departures: Departures::default(),
+            actions: vec![],
         })
     }
 }

@@ -141,7 +141,14 @@ impl Engine {
     /// before a tick have to be handled first. A tick is needed at least once a second: after a
     /// while without one, this process counts as suspended.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
-        self.context.now = now;
+        let mut actions = Vec::new();
+        self.handle_into(now, event, &mut actions);
+        actions
+    }
+
+    /// Handles one event as [`Self::handle`] does, and puts the actions into a list that was empty.
+    pub fn handle_into(&mut self, now: Moment, event: Event, actions: &mut Vec<Action>) {
+        self.context.begin(now, actions);
         self.forget_if_suspended();
         match event {
             Event::Tick => self.tick(),
@@ -167,9 +174,13 @@ impl Engine {
         self.decide();
         self.announce();
         self.forget_stale();
-        let mut actions = self.context.take_actions();
-        self.services.complete(&mut actions);
-        actions
+        *actions = self.context.take_actions();
+        self.services.complete(actions);
+    }
+
+    /// Returns the number of ordinary probes a second, of all endpoints together.
+    pub fn pace(&self) -> f64 {
+        self.prober.load().a_second()
     }
 
     /// Drops entries from the head of the schedule that an answer has made unnecessary.

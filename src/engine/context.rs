@@ -26,6 +26,14 @@ impl Context {
         Self { now, settings, schedule: Schedule::default(), actions: Vec::new() }
     }
 
+    /// Begins an event. The actions that were requested since the last one, and the next ones, are
+    /// collected in the memory of `actions`, which is empty.
+    pub(super) fn begin(&mut self, now: Moment, actions: &mut Vec<Action>) {
+        self.now = now;
+        actions.append(&mut self.actions);
+        std::mem::swap(actions, &mut self.actions);
+    }
+
     /// Requests an action.
     pub(super) fn act(&mut self, action: Action) {
         self.actions.push(action);

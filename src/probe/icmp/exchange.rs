@@ -19,7 +19,7 @@ use super::table::{EchoTable, PlaceId};
 use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::ids::ProbeId;
 use crate::engine::types::{Answer, Endpoint};
-use crate::probe::route::{ASK_AFTER, Routes};
+use crate::probe::route::{Routes, ask_after};
 
 /// All waiting requests of this process, and the events about them that were not taken yet.
 #[derive(Debug, Default)]
@@ -132,7 +132,7 @@ impl Access<'_> {
             probe: probe.id,
             nonce,
             sent: None,
-            ask_after: Some(probe.timeout.mul_f64(ASK_AFTER)),
+            ask_after: Some(ask_after(probe.timeout)),
             listen_for: probe.listen_for,
             is_reported: false,
             receiver,

@@ -369,7 +369,8 @@ mod tests {
     fn a_request_has_the_checksum_of_the_internet() {
         for (address, kind) in [("198.51.100.7", 8), ("2001:db8::7", 128)] {
             for number in [0, 1, 0x1234, 0x8000, u16::MAX] {
-                let request = Request { address: ip(address), identifier: number, sequence: !number / 3 };
+                let request =
+                    Request { address: ip(address), identifier: number, sequence: !number / 3 };
                 let nonce = Nonce::random();
                 let bytes = super::bytes(request, nonce);
                 assert_eq!((bytes[0], bytes[1], bytes.len()), (kind, 0, 64));
@@ -377,7 +378,8 @@ mod tests {
                 assert_eq!(bytes[6..8], request.sequence.to_be_bytes());
                 assert!(nonce.is_returned_in(&bytes[HEADER..]));
                 // A message with its checksum sums up to nothing. That of ICMPv6 is the kernel's.
-                let is_right = if kind == 8 { checksum(&bytes) == 0 } else { bytes[2..4] == [0; 2] };
+                let is_right =
+                    if kind == 8 { checksum(&bytes) == 0 } else { bytes[2..4] == [0; 2] };
                 assert!(is_right, "{address} {number}");
             }
         }

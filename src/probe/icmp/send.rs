@@ -113,9 +113,8 @@ fn send_several(socket: BorrowedFd<'_>, packets: &[Packet]) -> io::Result<usize>
     let slices: Vec<_> = packets.iter().map(|(_, bytes)| [IoSlice::new(bytes)]).collect();
     let mut controls: Vec<_> = packets.iter().map(|_| SendAncillaryBuffer::default()).collect();
     let parts = addresses.iter().zip(&slices).zip(&mut controls);
-    let mut messages: Vec<_> = parts
-        .map(|((to, slices), control)| MMsgHdr::new_with_addr(to, slices, control))
-        .collect();
+    let mut messages: Vec<_> =
+        parts.map(|((to, slices), control)| MMsgHdr::new_with_addr(to, slices, control)).collect();
     Ok(sendmmsg(socket, &mut messages, SendFlags::DONTWAIT)?)
 }
 
@@ -139,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_call_that_never_worked_is_given_up_if_the_plain_one_works() {
-        for (together, alone) in [(EPERM, None), (ENOSYS, None), (EPERM, EAGAIN), (ENOSYS, EAGAIN)] {
+        for (together, alone) in [(EPERM, None), (ENOSYS, None), (EPERM, EAGAIN), (ENOSYS, EAGAIN)]
+        {
             let call = BatchCall::new();
             assert_eq!(made(&call, together, alone), alone.map_or(Ok(Manner::Alone), Err));
             assert_eq!(made(&call, None, None), Ok(Manner::Alone), "it is not tried again");
