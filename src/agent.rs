@@ -184,11 +184,11 @@ impl AgentStart {
         let clock = Clock::start_real();
         let settings = settings::settings(&config, &ids, tcp::room());
         let path = config.sections.state_file.clone();
-        let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
-        let store = Arc::new(store.await?);
+        let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open).await;
+        let store = Arc::new(store?);
         let details = Arc::<Details>::default();
-        let published = Arc::clone(&details);
-        let mut status = StatusObserver::start(&config, &ids, clock, &outbox, published)?;
+        let mut status =
+            StatusObserver::start(&config, &ids, clock, &outbox, Arc::clone(&details))?;
         let services = settings::watched_services(&config, &ids);
         let peers = ClusterLink::start(&config, services, &talk, outbox.clone(), clock).await?;
         let (zones, counters) = (settings::zones(&config, &ids), ZoneCounters::default());
@@ -211,14 +211,13 @@ impl AgentStart {
         let mut engine = Engine::new(settings, drains, clock.now());
         startup::log_drains(&engine);
         startup::log_start(&config, engine.settings(), &icmp);
-        let rehearsed = rehearse.map(|wanted| startup::rehearsed(&wanted, engine.settings()));
-        if let Some(targets) = rehearsed {
+        if let Some(wanted) = rehearse {
+            let targets = startup::rehearsed(&wanted, engine.settings());
             engine = engine.rehearsing(&targets, clock.now() + REHEARSE_AFTER);
         }
-        let requests = Arc::clone(ids.requests());
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
         let heartbeat = HeartbeatObserver::start(&config, clock, &talk, notices.counters());
-        let tools = Tools::new(icmp, requests, details).of_this_process();
+        let tools = Tools::new(icmp, Arc::clone(ids.requests()), details).of_this_process();
         systemd::ready();
         Ok(EventLoop {
             engine,
@@ -237,7 +236,6 @@ impl AgentStart {
             unhandled: vec![],
             outbox,
             departures: Departures::default(),
-            actions: vec![],
         })
     }
 }

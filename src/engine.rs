@@ -141,14 +141,7 @@ impl Engine {
     /// before a tick have to be handled first. A tick is needed at least once a second: after a
     /// while without one, this process counts as suspended.
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
-        let mut actions = Vec::new();
-        self.handle_into(now, event, &mut actions);
-        actions
-    }
-
-    /// Handles one event as [`Self::handle`] does, and puts the actions into a list that was empty.
-    pub fn handle_into(&mut self, now: Moment, event: Event, actions: &mut Vec<Action>) {
-        self.context.begin(now, actions);
+        self.context.now = now;
         self.forget_if_suspended();
         match event {
             Event::Tick => self.tick(),
@@ -174,8 +167,14 @@ impl Engine {
         self.decide();
         self.announce();
         self.forget_stale();
-        *actions = self.context.take_actions();
-        self.services.complete(actions);
+        let mut actions = self.context.take_actions();
+        self.services.complete(&mut actions);
+        actions
+    }
+
+    /// Takes back an empty list of actions, to use its memory for the next ones.
+    pub fn reuse(&mut self, actions: Vec<Action>) {
+        self.context.reuse(actions);
     }
 
     /// Returns the number of ordinary probes a second, of all endpoints together.

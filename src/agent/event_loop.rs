@@ -78,8 +78,6 @@ pub(super) struct EventLoop<P, O> {
     pub(super) outbox: mpsc::Sender<Input>,
     /// The echo requests that are due.
     pub(super) departures: Departures,
-    /// The memory of the list of actions, which most events need.
-    pub(super) actions: Vec<Action>,
 }
 
 impl<P: Probe, O: Observer> EventLoop<P, O> {
@@ -152,8 +150,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
 
     /// Has the engine handle an event of this time, and carries out its actions.
     fn handle_at(&mut self, now: Moment, event: Event) {
-        let (mut following, mut actions) = (Vec::new(), std::mem::take(&mut self.actions));
-        self.engine.handle_into(now, event, &mut actions);
+        let (mut following, mut actions) = (Vec::new(), self.engine.handle(now, event));
         for action in actions.drain(..) {
             match action {
                 Action::Probe(request) if request.endpoint.method == Method::Echo => {
@@ -183,7 +180,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 Action::Report(fact) => self.observers.fact(&self.engine, &fact),
             }
         }
-        self.actions = actions;
+        self.engine.reuse(actions);
         for event in following {
             self.handle(event);
         }

@@ -26,12 +26,11 @@ impl Context {
         Self { now, settings, schedule: Schedule::default(), actions: Vec::new() }
     }
 
-    /// Begins an event. The actions that were requested since the last one, and the next ones, are
-    /// collected in the memory of `actions`, which is empty.
-    pub(super) fn begin(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        self.now = now;
+    /// Uses the memory of a list of actions for the next ones.
+    pub(super) fn reuse(&mut self, mut actions: Vec<Action>) {
+        actions.clear();
         actions.append(&mut self.actions);
-        std::mem::swap(actions, &mut self.actions);
+        self.actions = actions;
     }
 
     /// Requests an action.

@@ -147,6 +147,7 @@ mod tests {
         let request = ProbeRequest::first(endpoint, timeout);
         let icmp = Icmp::new();
         let tools = Tools::new(icmp, Arc::default(), Arc::default());
+        assert!(!check.enqueue(&tools, &request), "it sends each by itself");
         assert_eq!(check.probe(&tools, &request).await, Answer::Reply(timeout));
     }
 

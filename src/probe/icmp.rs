@@ -37,11 +37,11 @@ use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::ids::FlowId;
 use crate::engine::types::{Answer, Endpoint, Method};
-use exchange::{Exchange, Registration};
+use exchange::{EchoExchange, Registration};
 use identifiers::Identifiers;
 use message::Request;
 use nonce::Nonce;
-use socket::{EchoSocket, Outgoing};
+use socket::{EchoSocket, OutgoingEcho};
 
 /// Time for which the further flows of datagram sockets share one identifier.
 const FRESH_FOR: Duration = Duration::from_secs(10);
@@ -83,7 +83,7 @@ pub(crate) struct Icmp {
 #[derive(Debug)]
 struct Shared {
     routes: Routes,
-    exchange: Exchange,
+    exchange: EchoExchange,
     identifiers: Identifiers,
     /// The number of sockets that were opened, modulo 2^16.
     opened: AtomicU16,
@@ -100,7 +100,7 @@ impl Shared {
 #[derive(Debug)]
 struct Queued {
     socket: Arc<EchoSocket>,
-    outgoing: Outgoing,
+    outgoing: OutgoingEcho,
 }
 
 /// The sockets of one address family. A raw socket serves any number of flows. The kernel assigns
@@ -165,7 +165,7 @@ impl Icmp {
     pub(crate) fn new() -> Self {
         let shared = Arc::new(Shared {
             routes: Routes::default(),
-            exchange: Exchange::default(),
+            exchange: EchoExchange::default(),
             identifiers: Identifiers::random(),
             opened: AtomicU16::default(),
         });
@@ -245,7 +245,7 @@ impl Icmp {
         let (request, nonce) = (socket.as_registered(self.number(probe)), Nonce::random());
         let registration = Registration { probe, receiver, socket: Arc::clone(&socket) as _ };
         if let Some(place) = access.register(request, nonce, registration) {
-            let outgoing = Outgoing { place, request, nonce, patience: probe.listen_for };
+            let outgoing = OutgoingEcho { place, request, nonce, patience: probe.listen_for };
             self.queue().push(Queued { socket, outgoing });
         }
     }

@@ -18,7 +18,7 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Deadlines {
     /// The deadline of each place, by its index.
     nodes: Vec<Option<Node>>,
-    lists: Vec<List>,
+    lists: Vec<DeadlineList>,
 }
 
 /// The deadline of one place, in its list.
@@ -32,7 +32,7 @@ struct Node {
 
 /// The places that wait for the same time.
 #[derive(Debug)]
-struct List {
+struct DeadlineList {
     wait: Duration,
     first: u32,
     last: u32,
@@ -81,7 +81,7 @@ impl Deadlines {
     }
 
     /// Returns the deadline of the first place of a list.
-    fn due(&self, list: &List) -> Option<Instant> {
+    fn due(&self, list: &DeadlineList) -> Option<Instant> {
         Some(self.node(list.first)?.since + list.wait)
     }
 
@@ -111,7 +111,7 @@ impl Deadlines {
             self.lists[empty].wait = wait;
             return empty;
         }
-        self.lists.push(List { wait, first: NONE, last: NONE });
+        self.lists.push(DeadlineList { wait, first: NONE, last: NONE });
         self.lists.len() - 1
     }
 }
@@ -119,6 +119,7 @@ impl Deadlines {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::collections::btree_map::Entry;
 
     use proptest::collection::vec;
     use proptest::prelude::*;
@@ -140,7 +141,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and goes, the next deadline is the least, and nothing is due before it.
+        /// The next deadline is the least, and nothing is due before it.
         #[test]
         fn the_next_is_the_least(steps in vec((0_u32..20, 0_u64..9, 1_u64..5, 0_u8..4), 1..500)) {
             let (mut deadlines, mut all) = (Deadlines::default(), BTreeMap::new());
@@ -157,11 +158,11 @@ mod tests {
                         prop_assert!(when.is_some_and(|when| when <= now));
                     }
                     prop_assert!(all.values().all(|when| *when > now));
-                } else if !all.contains_key(&place) {
+                } else if let Entry::Vacant(vacant) = all.entry(place) {
                     // Some are added for a little later than the next.
                     let since = now + if step == 2 { Duration::ZERO } else { millis };
                     deadlines.add(PlaceId::from(place), since, wait);
-                    all.insert(place, since + wait);
+                    vacant.insert(since + wait);
                 }
                 prop_assert_eq!(deadlines.next(), all.values().min().copied());
             }

@@ -23,21 +23,21 @@ use crate::probe::route::{Routes, ask_after};
 
 /// All waiting requests of this process, and the events about them that were not taken yet.
 #[derive(Debug, Default)]
-pub(super) struct Exchange {
-    state: Mutex<State>,
+pub(super) struct EchoExchange {
+    state: Mutex<ExchangeState>,
     ready: AtomicWaker,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    waiting: EchoTable<Waiting>,
+struct ExchangeState {
+    waiting: EchoTable<WaitingEcho>,
     deadlines: Deadlines,
     events: Vec<Event>,
 }
 
 /// A waiting request, with its probe.
 #[derive(Debug)]
-struct Waiting {
+struct WaitingEcho {
     probe: ProbeId,
     nonce: Nonce,
     /// The time from which its reply is awaited; `None` while it has not left.
@@ -62,17 +62,17 @@ pub(super) struct Registration<'a> {
 }
 
 /// Access to the waiting requests. When it ends, the event loop is woken if there are events for it.
-pub(super) struct Access<'a> {
-    state: MutexGuard<'a, State>,
+pub(super) struct WaitingAccess<'a> {
+    state: MutexGuard<'a, ExchangeState>,
     ready: &'a AtomicWaker,
 }
 
-impl Exchange {
+impl EchoExchange {
     /// Locks the waiting requests.
-    pub(super) fn access(&self) -> Access<'_> {
+    pub(super) fn access(&self) -> WaitingAccess<'_> {
         // Code that can panic does not run while it is locked.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Access { state, ready: &self.ready }
+        WaitingAccess { state, ready: &self.ready }
     }
 
     /// Moves the events about probes to `into`, in order.
@@ -97,7 +97,7 @@ impl Exchange {
     pub(super) fn expire(&self, now: Instant, routes: &Routes) {
         let mut access = self.access();
         while let Some(place) = access.state.deadlines.take_due(now) {
-            let State { waiting, deadlines, .. } = &mut *access.state;
+            let ExchangeState { waiting, deadlines, .. } = &mut *access.state;
             let Some((request, entry)) = waiting.get_mut(place) else { continue };
             if entry.ask_after.take().is_none() {
                 access.end(place, Answer::Silence);
@@ -114,7 +114,7 @@ impl Exchange {
     }
 }
 
-impl Access<'_> {
+impl WaitingAccess<'_> {
     /// Registers a request that is about to leave. `None` if another probe waits for the very same
     /// reply; its answer is a fault then.
     pub(super) fn register(
@@ -128,7 +128,7 @@ impl Access<'_> {
             self.answer(probe.id, receiver, same_reply());
             return None;
         }
-        let waiting = Waiting {
+        let waiting = WaitingEcho {
             probe: probe.id,
             nonce,
             sent: None,
@@ -153,7 +153,7 @@ impl Access<'_> {
 
     /// Starts the wait of a request that has left.
     pub(super) fn sent(&mut self, place: PlaceId, now: Instant) {
-        let State { waiting, deadlines, .. } = &mut *self.state;
+        let ExchangeState { waiting, deadlines, .. } = &mut *self.state;
         let Some((_, entry)) = waiting.get_mut(place) else { return };
         if entry.sent.replace(now).is_none()
             && let Some(wait) = entry.ask_after
@@ -172,7 +172,7 @@ impl Access<'_> {
     /// Reports about a waiting request, the first time only: of many messages about one request, one is
     /// worth reporting. Returns whether it was reported.
     pub(super) fn report(&mut self, place: PlaceId, report: &str) -> bool {
-        let State { waiting, events, .. } = &mut *self.state;
+        let ExchangeState { waiting, events, .. } = &mut *self.state;
         let Some((_, entry)) = waiting.get_mut(place) else { return false };
         let is_first = !std::mem::replace(&mut entry.is_reported, true);
         if is_first && entry.receiver.is_none() {
@@ -191,7 +191,7 @@ impl Access<'_> {
     /// Ends the wait of a request.
     pub(super) fn end(&mut self, place: PlaceId, answer: Answer) {
         self.state.deadlines.remove(place);
-        if let Some(Waiting { probe, receiver, .. }) = self.state.waiting.remove(place) {
+        if let Some(WaitingEcho { probe, receiver, .. }) = self.state.waiting.remove(place) {
             self.answer(probe, receiver, answer);
         }
     }
@@ -210,7 +210,7 @@ impl Access<'_> {
     }
 }
 
-impl Drop for Access<'_> {
+impl Drop for WaitingAccess<'_> {
     fn drop(&mut self) {
         if !self.state.events.is_empty() {
             self.ready.wake();

@@ -1,7 +1,7 @@
 //! The echo identifiers of this process, which its kernel can tell from others.
 //!
 //! A raw socket receives the replies to every program of the machine. Of all 65,536 identifiers this process
-//! uses one in sixteen: those of which the product with a secret factor is small. That takes the kernel a
+//! uses one in sixteen: their product with a secret factor is small. That takes the kernel a
 //! multiplication, so the replies to other programs rarely wake this one up. An observer of one target's
 //! identifier learns nothing about another's, since the factor is random.
 

@@ -81,9 +81,9 @@ const PREPARED: [u8; LENGTH] = {
 };
 
 /// The sum of the words of [`PREPARED`] that are the same in each request: its type, and the filler.
-const PREPARED_SUM: u32 = {
-    let filler = u16::from_be_bytes([FILLER; 2]) as u32;
-    0x0800 + filler * ((LENGTH - HEADER - nonce::LENGTH) / 2) as u32
+const PREPARED_SUM: u64 = {
+    let filler = u16::from_be_bytes([FILLER; 2]) as u64;
+    0x0800 + filler * ((LENGTH - HEADER - nonce::LENGTH) / 2) as u64
 };
 
 /// Returns the bytes of an echo request. The kernel replaces the identifier and checksum where it
@@ -98,9 +98,9 @@ pub(super) fn bytes(request: Request, nonce: Nonce) -> [u8; LENGTH] {
         return bytes;
     }
     let (words, _) = random.as_chunks::<2>();
-    let random: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
-    let numbers = u32::from(request.identifier) + u32::from(request.sequence);
-    let sum = complement(u64::from(PREPARED_SUM + numbers + random));
+    let random: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
+    let numbers = u64::from(request.identifier) + u64::from(request.sequence);
+    let sum = complement(PREPARED_SUM + numbers + random);
     bytes[2..4].copy_from_slice(&sum.to_be_bytes());
     bytes
 }

@@ -60,7 +60,7 @@ pub(super) fn listen_for_answers_only(
         (code::RETURN, 0, 0, u32::MAX),
         (code::RETURN, 0, 0, 0),
     ];
-    let lines: &[Line] = match family {
+    let lines: &[FilterLine] = match family {
         ICMP::V4 => &V4,
         ICMP::V6 => &V6,
     };
@@ -72,7 +72,7 @@ pub(super) fn listen_for_answers_only(
 
 /// A line of a classic BPF program, see the kernel's description of socket filters: its code, the lines that
 /// are skipped if a condition holds and if it does not, and a value.
-type Line = (u16, u8, u8, u32);
+type FilterLine = (u16, u8, u8, u32);
 
 /// The codes of classic BPF that are used here. X is the second register.
 mod code {
@@ -95,7 +95,7 @@ mod code {
 /// Loads the identifier of the request that an ICMP message returns or quotes, if it is one of `answers`. The
 /// message begins with its IP
 /// header; one that is too short is dropped.
-const V4: [Line; 17] = [
+const V4: [FilterLine; 17] = [
     (code::HEADER_LENGTH_TO_X, 0, 0, 0),
     (code::BYTE_AT_X, 0, 0, 0),
     (code::JUMP_IF_EQUAL, 4, 0, 0),
@@ -119,7 +119,7 @@ const V4: [Line; 17] = [
 
 /// The same for `ICMPv6`, where a message begins with its own header, and that of the quoted packet has 40
 /// bytes.
-const V6: [Line; 11] = [
+const V6: [FilterLine; 11] = [
     (code::BYTE_AT, 0, 0, 0),
     (code::JUMP_IF_EQUAL, 4, 0, 129),
     (code::JUMP_IF_EQUAL, 5, 0, 1),
@@ -168,9 +168,7 @@ mod tests {
         bytes.extend([0; 4]);
         match family {
             ICMP::V4 => bytes.extend(ip_header(4 - options, protocol)),
-            ICMP::V6 => {
-                bytes.extend([0; 40].map(|_: u8| if protocol == 1 { 58 } else { protocol }))
-            }
+            ICMP::V6 => bytes.extend([if protocol == 1 { 58 } else { protocol }; 40]),
         }
         bytes.extend([8, 0, 0, 0, high, low, 0, 0]);
         bytes

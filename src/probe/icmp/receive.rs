@@ -45,17 +45,17 @@ impl Default for Buffers {
 }
 
 /// An address as the kernel writes it.
-trait Source: SockaddrLike + Copy {
+trait SourceAddress: SockaddrLike + Copy {
     fn address(&self) -> IpAddr;
 }
 
-impl Source for SockaddrIn {
+impl SourceAddress for SockaddrIn {
     fn address(&self) -> IpAddr {
         self.ip().into()
     }
 }
 
-impl Source for SockaddrIn6 {
+impl SourceAddress for SockaddrIn6 {
     fn address(&self) -> IpAddr {
         self.ip().into()
     }
@@ -81,7 +81,7 @@ pub(super) fn receive(
     })
 }
 
-fn receive_from<S: Source>(
+fn receive_from<S: SourceAddress>(
     socket: RawFd,
     (rooms, headers): (&mut [[u8; ROOM]], &mut MultiHeaders<S>),
     handle: &mut dyn FnMut(&[u8], IpAddr),
@@ -92,7 +92,7 @@ fn receive_from<S: Source>(
     })
 }
 
-fn receive_together<S: Source>(
+fn receive_together<S: SourceAddress>(
     socket: RawFd,
     (rooms, headers): (&mut [[u8; ROOM]], &mut MultiHeaders<S>),
     handle: &mut dyn FnMut(&[u8], IpAddr),
@@ -108,7 +108,7 @@ fn receive_together<S: Source>(
     Ok(count)
 }
 
-fn receive_alone<S: Source>(
+fn receive_alone<S: SourceAddress>(
     socket: RawFd,
     room: &mut [u8],
     handle: &mut dyn FnMut(&[u8], IpAddr),

@@ -16,7 +16,7 @@ pub(super) type Packet = (IpAddr, [u8; LENGTH]);
 /// Maximum number of packets in one call.
 pub(super) const AT_ONCE: usize = 32;
 
-/// What is known about a system call that takes several messages at once.
+/// The knowledge about a system call that takes several messages at once.
 ///
 /// Old kernels do not have it (`ENOSYS`), and a filter of system calls may forbid it (`EPERM`). A firewall
 /// reports `EPERM` as well for a packet that it drops, so this alone proves nothing: the call is given up

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::errors::{QueuedError, next_error};
-use super::exchange::Access;
+use super::exchange::WaitingAccess;
 use super::message::{self, EchoMessage, Request, Response, parse};
 use super::nonce::{Nonce, Quotation};
 use super::options::{create, listen_for_answers_only, name, queue_errors, widen};
@@ -52,7 +52,7 @@ struct SharedSocket {
 
 /// A registered request that is to leave.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Outgoing {
+pub(super) struct OutgoingEcho {
     /// The place at which it waits.
     pub(super) place: PlaceId,
     /// The numbers of the request.
@@ -125,9 +125,9 @@ impl EchoSocket {
     }
 
     /// Sends requests. Those for which the socket has no room leave later, or end as faults.
-    pub(super) fn send(&self, outgoing: &[Outgoing]) {
+    pub(super) fn send(&self, outgoing: &[OutgoingEcho]) {
         let rest = self.shared.try_send(outgoing);
-        if let Some(Outgoing { patience, .. }) = rest.first() {
+        if let Some(OutgoingEcho { patience, .. }) = rest.first() {
             let sender = Arc::clone(&self.shared).send_later(rest.to_vec(), *patience);
             tokio::spawn(sender);
         }
@@ -143,7 +143,7 @@ impl Drop for EchoSocket {
 impl SharedSocket {
     /// Sends requests as soon as the socket has room. Those that cannot leave within `patience` end as
     /// faults.
-    async fn send_later(self: Arc<Self>, outgoing: Vec<Outgoing>, patience: Duration) {
+    async fn send_later(self: Arc<Self>, outgoing: Vec<OutgoingEcho>, patience: Duration) {
         let mut rest = outgoing.as_slice();
         let sent = tokio::time::timeout(patience, async {
             while !rest.is_empty() {
@@ -157,12 +157,14 @@ impl SharedSocket {
         });
         if sent.await.is_err() {
             let is_full = io::Error::other("the socket accepts no more packets");
-            rest.iter().for_each(|outgoing| self.cannot_send(outgoing, &is_full));
+            for outgoing in rest {
+                self.cannot_send(outgoing, &is_full);
+            }
         }
     }
 
     /// Sends requests while the socket has room. Returns the others.
-    fn try_send<'a>(&self, outgoing: &'a [Outgoing]) -> &'a [Outgoing] {
+    fn try_send<'a>(&self, outgoing: &'a [OutgoingEcho]) -> &'a [OutgoingEcho] {
         let (mut rest, mut sends) = (outgoing, SENDS);
         while !rest.is_empty() {
             let together = rest.iter().take(send::AT_ONCE);
@@ -199,7 +201,7 @@ impl SharedSocket {
         rest
     }
 
-    fn cannot_send(&self, outgoing: &Outgoing, error: &io::Error) {
+    fn cannot_send(&self, outgoing: &OutgoingEcho, error: &io::Error) {
         self.process.exchange.access().end(outgoing.place, Answer::Fault(error.to_string()));
     }
 
@@ -248,7 +250,7 @@ impl SharedSocket {
     /// Compares a message with the waiting requests. It was heard from this sender at this time.
     fn received(
         &self,
-        access: &mut Access<'_>,
+        access: &mut WaitingAccess<'_>,
         message: EchoMessage<'_>,
         (source, heard): (IpAddr, Instant),
     ) {
@@ -308,7 +310,11 @@ impl SharedSocket {
 }
 
 /// Passes on the first report about a waiting request, which goes on waiting for its reply.
-fn report_about(access: &mut Access<'_>, (place, request): (PlaceId, Request), report: &str) {
+fn report_about(
+    access: &mut WaitingAccess<'_>,
+    (place, request): (PlaceId, Request),
+    report: &str,
+) {
     if access.report(place, report) {
         tracing::debug!(target = %request.address, what = report, "report about an echo request; \
             the reply may still follow");

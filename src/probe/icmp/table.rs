@@ -36,7 +36,7 @@ impl From<PlaceId> for usize {
 /// hash: a bucket is their exclusive or. Nothing that comes from the network adds an entry.
 #[derive(Debug)]
 pub(super) struct EchoTable<T> {
-    places: Vec<Place<T>>,
+    places: Vec<EchoPlace<T>>,
     /// The first of the places that are free, linked by their `next`.
     free: u32,
     /// The first place of each bucket.
@@ -46,7 +46,7 @@ pub(super) struct EchoTable<T> {
 }
 
 #[derive(Debug)]
-struct Place<T> {
+struct EchoPlace<T> {
     request: Request,
     /// The next place of the same bucket, or the next free one.
     next: u32,
@@ -70,7 +70,7 @@ impl<T> EchoTable<T> {
         }
         let bucket = self.bucket(request);
         let next = self.buckets[bucket];
-        let place = Place { request, next, value: Some(value) };
+        let place = EchoPlace { request, next, value: Some(value) };
         let id = if self.free == NONE {
             // More than 2^32 requests do not fit into memory.
             self.places.push(place);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and goes, the table is a map.
+        /// The table is a map from requests to values.
         #[test]
         fn it_is_a_map(steps in vec((0_u8..3, 0_u16..300, 0_u16..3, any::<bool>()), 1..2000)) {
             let (mut table, mut map) = (EchoTable::default(), HashMap::new());

@@ -231,7 +231,6 @@ impl Harness {
             unhandled: vec![],
             outbox,
             departures: Departures::default(),
-            actions: vec![],
         };
         let task = tokio::spawn(async move {
             let event_loop = event_loop.run().await.0;
