@@ -32,7 +32,7 @@ use surge_ping::ICMP;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::route::Routes;
+use super::route::{Routes, ask_after};
 use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::ids::FlowId;
@@ -245,7 +245,8 @@ impl Icmp {
         let (request, nonce) = (socket.as_registered(self.number(probe)), Nonce::random());
         let registration = Registration { probe, receiver, socket: Arc::clone(&socket) as _ };
         if let Some(place) = access.register(request, nonce, registration) {
-            let outgoing = OutgoingEcho { place, request, nonce, patience: probe.listen_for };
+            let outgoing =
+                OutgoingEcho { place, request, nonce, patience: ask_after(probe.timeout) };
             self.queue().push(Queued { socket, outgoing });
         }
     }

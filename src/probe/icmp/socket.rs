@@ -59,7 +59,7 @@ pub(super) struct OutgoingEcho {
     pub(super) request: Request,
     /// The random bytes of the request.
     pub(super) nonce: Nonce,
-    /// Time to wait for room in the socket.
+    /// Time to wait for room in the socket. It ends before the probe would count as lost.
     pub(super) patience: Duration,
 }
 
