@@ -68,6 +68,7 @@ count() {
     timeout --signal=INT "$window" strace -f -c -o calls -p "$running" 2>/dev/null || true
     before=$(($(sent) - before))
     end
-    all=$(awk '$NF == "total" { print $(NF - 2) ~ /^[0-9]+$/ ? $(NF - 2) : $(NF - 1) }' calls)
+    # The fourth column; that of errors may be empty.
+    all=$(awk '$NF == "total" { print $4 }' calls)
     calls=$(awk -v calls="$all" -v probes="$before" 'BEGIN { printf "%.2f", calls / probes }')
 }

@@ -19,6 +19,8 @@ mod receive;
 mod send;
 mod socket;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -331,52 +333,5 @@ impl Check for Echo {
     fn enqueue(tools: &Tools, request: &ProbeRequest) -> bool {
         tools.icmp.enqueue(request, None);
         true
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::engine::ids::ProbeId;
-
-    fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
-        let endpoint = Endpoint::echo(IpAddr::from([192, 0, 2, last]));
-        let timeout = Duration::from_secs(1);
-        let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
-        let flow = FlowId::from(flow);
-        ProbeRequest { id, endpoint, nth, flow, timeout, listen_for: timeout }
-    }
-
-    #[test]
-    fn each_target_and_flow_has_numbers_of_its_own() {
-        let icmp = Icmp::new();
-        let all: Vec<_> = (0..=u8::MAX)
-            .flat_map(|last| (0..4).map(move |flow| probe(last, flow, 0)))
-            .map(|probe| icmp.number(&probe))
-            .collect();
-        let identifiers: BTreeSet<_> = all.iter().map(|request| request.identifier).collect();
-        let sequences: BTreeSet<_> = all.iter().map(|request| request.sequence).collect();
-        // 1,024 draws of 4,096: some 120 of them are alike.
-        assert!(identifiers.len() > 850, "{}", identifiers.len());
-        assert!(sequences.len() > 950, "{}", sequences.len());
-        let pairs: BTreeSet<_> = all.iter().map(|r| (r.identifier, r.sequence)).collect();
-        assert!(pairs.len() >= 1023, "{}", pairs.len());
-    }
-
-    #[test]
-    fn the_requests_of_one_flow_are_counted() {
-        let icmp = Icmp::new();
-        let [first, next] = [0, 1].map(|nth| icmp.number(&probe(1, 0, nth)));
-        assert_eq!(next.identifier, first.identifier);
-        assert_eq!(next.sequence, first.sequence.wrapping_add(1));
-    }
-
-    #[test]
-    fn another_process_has_other_numbers() {
-        let probe = probe(1, 0, 0);
-        let all: BTreeSet<_> = (0..100).map(|_| Icmp::new().number(&probe).identifier).collect();
-        assert!(all.len() > 90, "{}", all.len());
     }
 }

@@ -222,3 +222,94 @@ impl Drop for WaitingAccess<'_> {
 fn same_reply() -> Answer {
     Answer::Fault("another probe waits for the same reply".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    const LOCAL: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn request(sequence: u16) -> Request {
+        Request { address: LOCAL, identifier: 1, sequence }
+    }
+
+    fn probe() -> ProbeRequest {
+        let timeout = Duration::from_millis(100);
+        ProbeRequest {
+            listen_for: timeout * 2,
+            ..ProbeRequest::first(Endpoint::echo(LOCAL), timeout)
+        }
+    }
+
+    /// Registers a request of the event loop.
+    fn register(exchange: &EchoExchange, sequence: u16) -> Option<PlaceId> {
+        let probe = probe();
+        let registration = Registration { probe: &probe, receiver: None, socket: Arc::new(()) };
+        exchange.access().register(request(sequence), Nonce::random(), registration)
+    }
+
+    fn answers(exchange: &EchoExchange) -> Vec<Answer> {
+        let mut events = vec![];
+        exchange.take_events(&mut events);
+        let answers = events.into_iter().filter_map(|event| match event {
+            Event::Answered { answer, .. } => Some(answer),
+            _ => None,
+        });
+        answers.collect()
+    }
+
+    #[test]
+    fn two_probes_never_wait_for_the_same_reply() {
+        let exchange = EchoExchange::default();
+        let place = register(&exchange, 7).unwrap();
+        assert!(register(&exchange, 7).is_none(), "it is taken");
+        assert_eq!(answers(&exchange), [same_reply()]);
+        exchange.access().end(place, Answer::Silence);
+        assert!(register(&exchange, 7).is_some());
+    }
+
+    #[test]
+    fn one_message_about_a_request_is_reported() {
+        let exchange = EchoExchange::default();
+        for _ in 0..2 {
+            let place = register(&exchange, 7).unwrap();
+            assert_eq!(
+                [(); 3].map(|()| exchange.access().report(place, "no")),
+                [true, false, false]
+            );
+            exchange.access().end(place, Answer::Silence);
+            assert!(!exchange.access().report(place, "no"), "nobody waits any more");
+            let mut events = vec![];
+            exchange.take_events(&mut events);
+            assert!(
+                matches!(&events[..], [Event::Undelivered { report, .. }, Event::Answered { .. }]
+                if report == "no")
+            );
+        }
+    }
+
+    #[test]
+    fn silence_ends_after_the_time_of_a_late_reply() {
+        let (exchange, routes, start) =
+            (EchoExchange::default(), Routes::default(), crate::probe::now());
+        let [first, second] = [1, 2].map(|sequence| register(&exchange, sequence).unwrap());
+        assert_eq!(exchange.next_deadline(), None, "it has not left");
+        for (place, wait) in [(first, 0), (second, 50)] {
+            exchange.access().sent(place, start + Duration::from_millis(wait));
+        }
+        for (now, left) in [(90, 140), (140, 200), (199, 200), (200, 250)] {
+            exchange.expire(start + Duration::from_millis(now), &routes);
+            assert_eq!(
+                exchange.next_deadline(),
+                Some(start + Duration::from_millis(left)),
+                "{now}"
+            );
+        }
+        assert_eq!(answers(&exchange), [Answer::Silence]);
+        exchange.access().replied(second, start + Duration::from_millis(249));
+        assert_eq!(answers(&exchange), [Answer::Reply(Duration::from_millis(199))]);
+        assert_eq!(exchange.next_deadline(), None);
+    }
+}
