@@ -161,8 +161,8 @@ async fn monitor(
         () = stop.reach(1) => return Ok(()),
     };
     // A task of its own: each wake-up of the future that a runtime blocks on is a system call.
-    let (agent, ended) = tokio::spawn(agent.run()).await?;
-    Box::pin(end(agent, ended.as_ref().err(), &mut stop)).await;
+    let (agent, ended) = tokio::spawn(Box::new(agent).run()).await?;
+    Box::pin(end(*agent, ended.as_ref().err(), &mut stop)).await;
     Ok(ended?)
 }
 

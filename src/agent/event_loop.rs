@@ -82,8 +82,8 @@ pub(super) struct EventLoop<P, O> {
 
 impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Runs until a request to stop or the failure of a part, which is the error. Returns the loop with
-    /// its parts, to be closed in order.
-    pub(super) async fn run(mut self) -> (Self, Result<(), anyhow::Error>) {
+    /// its parts, to be closed in order. It is boxed because each wake-up copies room for the result.
+    pub(super) async fn run(mut self: Box<Self>) -> (Box<Self>, Result<(), anyhow::Error>) {
         let (mut batch, mut answers) = (Vec::new(), Vec::new());
         // Without a spare descriptor, Tokio's timer serves as well.
         let mut timer = self.clock.is_real().then(Timer::new).and_then(Result::ok);

@@ -233,7 +233,7 @@ impl Harness {
             departures: Departures::default(),
         };
         let task = tokio::spawn(async move {
-            let event_loop = event_loop.run().await.0;
+            let event_loop = Box::new(event_loop).run().await.0;
             (event_loop.engine, event_loop.unhandled, clock.now())
         });
         Running { task, sender, recorded, clock, facts, zones: self.zones }
