@@ -18,7 +18,8 @@ source "$(dirname "$expected")/kit/counting.sh"
 window=5
 failed=
 written=()
-for burst in 1 200; do
+# With `burst = 1` the number of wake-ups depends on how punctual a program is under valgrind.
+for burst in 10 200; do
     configure 1000 1 "$burst"
     count 1000 "$window"
     for figure in "instructions $instructions" "calls $calls"; do
