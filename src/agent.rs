@@ -53,7 +53,7 @@ use crate::engine::event::{Action, DnsProblem, DnsProblemKind, Event};
 use crate::engine::{Engine, Moment};
 use crate::file;
 use crate::probe::details::Details;
-use crate::probe::icmp::{HintSender, Icmp};
+use crate::probe::icmp::Icmp;
 use crate::probe::{NetworkProber, Tools, tcp};
 use crate::settings::Config;
 use crate::status::CommandTarget;
@@ -61,6 +61,7 @@ use crate::systemd::{self, Watchdog};
 use crate::text::error_chain;
 use clock::Clock;
 use event_loop::EventLoop;
+use event_loop::departures::Departures;
 use history::HistoryKeeper;
 use ids::Ids;
 use input::{Input, QUEUE};
@@ -151,7 +152,7 @@ async fn monitor(
     // First of all, since a signal without a handler would end the process.
     let mut stop = signals::forward(outbox.clone()).context("cannot wait for signals")?;
     startup::log_notes(&config);
-    let icmp = Icmp::new(&hints(outbox.clone()));
+    let icmp = Icmp::new();
     let ids = Ids::default();
     icmp.open_for(&startup::on_shared_sockets(&config, &ids))?;
     if sighup.load(Ordering::SeqCst) {
@@ -164,8 +165,8 @@ async fn monitor(
         () = stop.reach(1) => return Ok(()),
     };
     // A task of its own: each wake-up of the future that a runtime blocks on is a system call.
-    let (agent, ended) = tokio::spawn(agent.run()).await?;
-    Box::pin(end(agent, ended.as_ref().err(), &mut stop)).await;
+    let (agent, ended) = tokio::spawn(Box::new(agent).run()).await?;
+    Box::pin(end(*agent, ended.as_ref().err(), &mut stop)).await;
     Ok(ended?)
 }
 
@@ -187,8 +188,8 @@ impl AgentStart {
         let clock = Clock::start_real();
         let settings = settings::settings(&config, &ids, tcp::room());
         let path = config.sections.state_file.clone();
-        let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open);
-        let store = Arc::new(store.await?);
+        let store = StateStore::open_within(STATE_FILE_LIMIT, path, &talk, StateStore::open).await;
+        let store = Arc::new(store?);
         let details = Arc::<Details>::default();
         let mut status =
             StatusObserver::start(&config, &ids, clock, &outbox, Arc::clone(&details))?;
@@ -240,6 +241,7 @@ impl AgentStart {
             inbox,
             unhandled: vec![],
             outbox,
+            departures: Departures::default(),
         })
     }
 }
@@ -340,10 +342,4 @@ impl LastFacts {
             }
         }
     }
-}
-
-/// Forwards hints of the prober, such as a reply before its time. A hint is dropped if the queue is
-/// full: it speeds a decision up, and decides nothing.
-fn hints(outbox: mpsc::Sender<Input>) -> HintSender {
-    Arc::new(move |event| _ = outbox.try_send(Input::Event(event)))
 }

@@ -343,7 +343,7 @@ mod tests {
         for line in ["goavail", "goavail -b"] {
             let Stop::NoCommand(help) = stop(line) else { panic!("{line}") };
             assert!(help.contains("Usage: goavail [OPTIONS] <COMMAND>"), "{help}");
-            assert!(help.contains("undrain  Return a drained address to the agent"), "{help}");
+            assert!(help.contains("undrain    Return a drained address to the agent"), "{help}");
             assert!(help.starts_with("Monitors public addresses from outside"), "{help}");
             assert!(!help.contains("completions"), "hidden commands stay hidden: {help}");
             assert!(help.contains("3  there is a difference (plan only)"), "{help}");

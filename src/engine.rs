@@ -193,6 +193,16 @@ impl Engine {
         }
     }
 
+    /// Takes back an empty list of actions, to use its memory for the next ones.
+    pub fn reuse(&mut self, actions: Vec<Action>) {
+        self.context.reuse(actions);
+    }
+
+    /// Returns the number of ordinary probes a second, of all endpoints together.
+    pub fn pace(&self) -> f64 {
+        self.prober.load().a_second()
+    }
+
     /// Drops entries from the head of the schedule that an answer has made unnecessary.
     fn forget_stale(&mut self) {
         let prober = &self.prober;

@@ -15,10 +15,11 @@ pub(crate) mod tcp;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use crate::engine::event::ProbeRequest;
+use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::types::{Answer, Endpoint};
 use checks::CheckKind;
 
@@ -26,6 +27,28 @@ use checks::CheckKind;
 pub trait Probe: Send + Sync + 'static {
     /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
     fn probe(&self, request: &ProbeRequest) -> impl Future<Output = Answer> + Send;
+
+    /// Takes a probe that leaves together with others, at the next [`Self::flush`], and answers by an event.
+    /// Returns `false` for a probe that has to be sent by [`Self::probe`].
+    fn enqueue(&self, _: &ProbeRequest) -> bool {
+        false
+    }
+
+    /// Sends the probes that were taken.
+    fn flush(&self) {}
+
+    /// Moves the events about the probes that were taken to `into`, in order.
+    fn take_events(&self, _into: &mut Vec<Event>) {}
+
+    /// Waits until there are such events. One task may wait at a time.
+    fn poll_events(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+
+    /// Returns the time at which to take events even if none is waiting.
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
 }
 
 /// A way to probe an endpoint: a module here, and a line in [`checks`].
@@ -44,6 +67,11 @@ pub(crate) trait Check {
 
     /// Sends one probe. Gives up after the request's `listen_for`, and always completes.
     fn probe(tools: &Tools, request: &ProbeRequest) -> impl Future<Output = Answer> + Send;
+
+    /// Takes a probe that leaves together with others. `false` if this check sends each by itself.
+    fn enqueue(_: &Tools, _: &ProbeRequest) -> bool {
+        false
+    }
 }
 
 /// The resource that a check opens for its probes.
@@ -99,7 +127,7 @@ impl NetworkProber {
 
     /// Creates a prober for requests alone. Each echo request opens a socket of its own accord.
     pub fn of_requests(requests: Arc<requests::Requests>, details: Arc<details::Details>) -> Self {
-        let icmp = icmp::Icmp::new(&(Arc::new(|_| {}) as _));
+        let icmp = icmp::Icmp::new();
         Self::new(Tools::new(icmp, requests, details))
     }
 }
@@ -107,6 +135,26 @@ impl NetworkProber {
 impl Probe for NetworkProber {
     async fn probe(&self, request: &ProbeRequest) -> Answer {
         CheckKind::of(request.endpoint).probe(&self.tools, request).await
+    }
+
+    fn enqueue(&self, request: &ProbeRequest) -> bool {
+        CheckKind::of(request.endpoint).enqueue(&self.tools, request)
+    }
+
+    fn flush(&self) {
+        self.tools.icmp.flush();
+    }
+
+    fn take_events(&self, into: &mut Vec<Event>) {
+        self.tools.icmp.take_events(into);
+    }
+
+    fn poll_events(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.tools.icmp.poll_events(context)
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.tools.icmp.next_deadline()
     }
 }
 

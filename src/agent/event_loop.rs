@@ -3,15 +3,18 @@
 //! Time enters here alone. Slow work runs beside the loop and reports back as an input; the loop waits
 //! for inputs and for the next scheduled time, and for nothing else.
 
+pub(in crate::agent) mod departures;
 mod reconfigure;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use self::departures::{Departures, Spacing};
 use super::clock::{Clock, wall};
 use super::history::HistoryKeeper;
 use super::ids::Ids;
@@ -26,6 +29,7 @@ use super::timer::Timer;
 use super::zones::Reconcilers;
 use crate::engine::event::{Action, DnsReport, Event, ProbeRequest};
 use crate::engine::ids::{TargetRef, ZoneId};
+use crate::engine::types::Method;
 use crate::engine::{Engine, Moment};
 use crate::probe::Probe;
 use crate::settings::Config;
@@ -36,7 +40,8 @@ use crate::systemd::Watchdog;
 const CROWD: usize = 100;
 
 /// Maximum delay of scheduled work in a crowd, so that one wake-up serves all that is due. A wake-up
-/// costs several times as much as a probe, and a few milliseconds do not matter to one.
+/// costs several times as much as a probe, and a few milliseconds do not matter to one. It is less if
+/// more would be due than may leave at once.
 const GRAIN: Duration = Duration::from_millis(5);
 
 /// Upper bound on the time between iterations; keeps the liveness check green while idle.
@@ -78,13 +83,15 @@ pub(super) struct EventLoop<P, O> {
     pub(super) unhandled: Vec<Input>,
     /// The sender of the queue, for the results of probes.
     pub(super) outbox: mpsc::Sender<Input>,
+    /// The echo requests that are due.
+    pub(super) departures: Departures,
 }
 
 impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Runs until a request to stop or the failure of a part, which is the error. Returns the loop with
-    /// its parts, to be closed in order.
-    pub(super) async fn run(mut self) -> (Self, Result<(), anyhow::Error>) {
-        let mut batch = Vec::new();
+    /// its parts, to be closed in order. It is boxed because each wake-up copies room for the result.
+    pub(super) async fn run(mut self: Box<Self>) -> (Box<Self>, Result<(), anyhow::Error>) {
+        let (mut batch, mut answers) = (Vec::new(), Vec::new());
         // Without a spare descriptor, Tokio's timer serves as well.
         let mut timer = self.clock.is_real().then(Timer::new).and_then(Result::ok);
         loop {
@@ -98,7 +105,13 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 }
             }
             drop(inputs);
+            self.probe.take_events(&mut answers);
+            let now = self.clock.now();
+            for event in answers.drain(..) {
+                self.handle_at(now, event);
+            }
             self.handle(Event::Tick);
+            self.depart();
             self.finish_iteration();
             self.inputs_or_wake(&mut batch, timer.as_mut()).await;
         }
@@ -138,16 +151,22 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         None
     }
 
-    /// Has the engine handle an event, and carries out its actions.
+    /// Has the engine handle an event now, and carries out its actions.
     fn handle(&mut self, event: Event) {
-        let now = self.clock.now();
-        let mut following = Vec::new();
-        let actions = self.engine.handle(now, event);
+        self.handle_at(self.clock.now(), event);
+    }
+
+    /// Has the engine handle an event of this time, and carries out its actions.
+    fn handle_at(&mut self, now: Moment, event: Event) {
+        let (mut following, mut actions) = (Vec::new(), self.engine.handle(now, event));
         if let Some(history) = &mut self.history {
             history.handled(&mut self.engine);
         }
-        for action in actions {
+        for action in actions.drain(..) {
             match action {
+                Action::Probe(request) if request.endpoint.method == Method::Echo => {
+                    self.departures.hold(request);
+                }
                 Action::Probe(request) => self.send(request),
                 Action::Prepare(zone) => self.reconcilers.request_listing(zone),
                 Action::Reconcile { zone, order } => self.reconcilers.place(zone, order),
@@ -172,13 +191,35 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
                 Action::Report(fact) => self.observers.fact(&self.engine, &fact),
             }
         }
+        self.engine.reuse(actions);
         for event in following {
             self.handle(event);
         }
     }
 
-    /// Sends a probe in a task of its own; the answer returns through the queue.
+    /// Sends the echo requests that may leave now.
+    fn depart(&mut self) {
+        if self.departures.next().is_none() {
+            return;
+        }
+        let mut departures = std::mem::take(&mut self.departures);
+        for request in departures.release(self.clock.now(), self.spacing()) {
+            self.send(request);
+        }
+        self.departures = departures;
+        self.probe.flush();
+    }
+
+    /// Returns the spacing of echo requests.
+    fn spacing(&self) -> Spacing {
+        Spacing::of(self.engine.pace(), self.engine.settings().burst.get())
+    }
+
+    /// Sends a probe, together with others or in a task of its own; then the answer returns through the queue.
     fn send(&self, request: ProbeRequest) {
+        if self.probe.enqueue(&request) {
+            return;
+        }
         let (probe, outbox) = (Arc::clone(&self.probe), self.outbox.clone());
         tokio::spawn(async move {
             let answer = probe.probe(&request).await;
@@ -236,6 +277,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         tokio::select! {
             biased;
             _ = inputs => {}
+            () = poll_fn(|context| self.probe.poll_events(context)) => {}
             () = time_is_up => {}
         }
     }
@@ -243,8 +285,12 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
     /// Returns the time of the next iteration without inputs.
     fn next_wake(&self) -> Moment {
         let latest = self.clock.now() + MAX_PAUSE;
-        let scheduled = self.engine.next_wake().map(|wake| self.align(wake));
-        [scheduled, self.reloader.due()].into_iter().flatten().fold(latest, Moment::min)
+        let deadline = self.probe.next_deadline();
+        let deadline = deadline.map(|at| Moment::after_start(at - self.clock.started()));
+        let scheduled = [self.engine.next_wake(), deadline].into_iter().flatten().min();
+        let scheduled = scheduled.map(|wake| self.align(wake));
+        let others = [scheduled, self.departures.next(), self.reloader.due()];
+        others.into_iter().flatten().fold(latest, Moment::min)
     }
 
     /// Returns `wake`, or the next whole grain after it if there is a crowd of targets.
@@ -252,7 +298,7 @@ impl<P: Probe, O: Observer> EventLoop<P, O> {
         if self.engine.endpoint_count() < CROWD {
             return wake;
         }
-        let grain = GRAIN.as_nanos();
+        let grain = GRAIN.min(self.spacing().grain(self.engine.pace())).as_nanos();
         let wake = wake.since_start().as_nanos().div_ceil(grain) * grain;
         Moment::after_start(Duration::from_nanos(u64::try_from(wake).unwrap_or(u64::MAX)))
     }

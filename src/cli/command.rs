@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Show the status of the running agent
     #[command(after_help = exits::STATUS)]
     Status(StatusOptions),
-    /// Say why an address is in DNS or not: every guard in order, with its answer and its evidence
+    /// Say why an address is in DNS or not, guard by guard with the evidence
     #[command(after_help = exits::EXPLAIN)]
     Explain(ExplainOptions),
     /// Take an address out of service manually
@@ -56,7 +56,7 @@ pub(crate) enum Command {
     /// Replay the recorded past with other settings, beside the one as it was
     #[command(after_help = exits::REPLAY)]
     Replay(ReplayOptions),
-    /// Find the settings that would have noticed fastest with few false alarms in the recorded past
+    /// Find settings that would have noticed fast, with few false alarms, in the recorded past
     #[command(after_help = exits::REPLAY)]
     Tune(TuneOptions),
     /// Print completions for a shell

@@ -38,6 +38,13 @@ impl Context {
         }
     }
 
+    /// Uses the memory of a list of actions for the next ones.
+    pub(super) fn reuse(&mut self, mut actions: Vec<Action>) {
+        actions.clear();
+        actions.append(&mut self.actions);
+        self.actions = actions;
+    }
+
     /// Requests an action.
     pub(super) fn act(&mut self, action: Action) {
         self.actions.push(action);

@@ -71,6 +71,13 @@ macro_rules! registry {
                     $(Self::$variant => <$check>::probe(tools, request).await,)+
                 }
             }
+
+            /// Takes a probe that leaves together with others. `false` if its check sends each by itself.
+            $visible fn enqueue(self, tools: &Tools, request: &ProbeRequest) -> bool {
+                match self {
+                    $(Self::$variant => <$check>::enqueue(tools, request),)+
+                }
+            }
         }
     };
 }
@@ -138,8 +145,9 @@ mod tests {
         assert_eq!((check.name(), check.opens()), ("dummy", Opens::Connection));
         assert_eq!(check.in_words(endpoint), "by nothing at all");
         let request = ProbeRequest::first(endpoint, timeout);
-        let icmp = Icmp::new(&(Arc::new(|_| {}) as _));
+        let icmp = Icmp::new();
         let tools = Tools::new(icmp, Arc::default(), Arc::default());
+        assert!(!check.enqueue(&tools, &request), "it sends each by itself");
         assert_eq!(check.probe(&tools, &request).await, Answer::Reply(timeout));
     }
 

@@ -8,36 +8,45 @@
 //! That report comes late, because a kernel tries to reach a silent gateway for three seconds. The
 //! kernel is therefore queried shortly before a probe would count as lost.
 
+mod deadlines;
+mod errors;
+mod exchange;
+mod identifiers;
 pub(crate) mod message;
 mod nonce;
 mod options;
-mod pending;
+mod receive;
+mod send;
 mod socket;
+mod table;
+#[cfg(test)]
+mod tests;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use surge_ping::ICMP;
-use tokio::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
-use super::route::{Routes, Waited};
+use super::route::{Routes, ask_after};
 use super::{Check, Opens, Tools, now};
 use crate::engine::event::{Event, ProbeRequest};
 use crate::engine::ids::FlowId;
 use crate::engine::types::{Answer, Endpoint, Method};
+use exchange::{EchoExchange, Registration};
+use identifiers::Identifiers;
 use message::Request;
 use nonce::Nonce;
-use pending::End;
-use socket::EchoSocket;
+use socket::{EchoSocket, OutgoingEcho};
 
 /// Time for which the further flows of datagram sockets share one identifier.
 const FRESH_FOR: Duration = Duration::from_secs(10);
-
-/// Receiver of a prober's events while a probe is in flight.
-pub(crate) type HintSender = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// The reason why no echo request can be sent from this machine.
 #[derive(Debug, thiserror::Error)]
@@ -65,21 +74,35 @@ pub(crate) struct Icmp {
     v4: Sockets,
     v6: Sockets,
     shared: Arc<Shared>,
+    /// The requests that leave together.
+    queue: Mutex<Vec<Queued>>,
     /// Hash that numbers each target's requests. Its key is random and private to this process: an
     /// observer of the requests to one target learns nothing about those to another.
     numbers: RandomState,
 }
 
 /// The parts that all echo sockets share.
+#[derive(Debug)]
 struct Shared {
     routes: Routes,
-    hints: HintSender,
+    exchange: EchoExchange,
+    identifiers: Identifiers,
+    /// The number of sockets that were opened, modulo 2^16.
+    opened: AtomicU16,
 }
 
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Shared").field("routes", &self.routes).finish_non_exhaustive()
+impl Shared {
+    /// Returns the number of the next socket.
+    fn next_socket(&self) -> u16 {
+        self.opened.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// A request in the queue, with its socket.
+#[derive(Debug)]
+struct Queued {
+    socket: Arc<EchoSocket>,
+    outgoing: OutgoingEcho,
 }
 
 /// The sockets of one address family. A raw socket serves any number of flows. The kernel assigns
@@ -139,13 +162,18 @@ impl Sockets {
 }
 
 impl Icmp {
-    /// Creates sockets that are opened when needed. Events about a probe in flight are sent to
-    /// `hints`. Like everything here, this must be called inside a Tokio runtime.
-    pub(crate) fn new(hints: &HintSender) -> Self {
-        let shared = Arc::new(Shared { routes: Routes::default(), hints: Arc::clone(hints) });
+    /// Creates sockets that are opened when needed. Like everything here, this must be called inside a
+    /// Tokio runtime.
+    pub(crate) fn new() -> Self {
+        let shared = Arc::new(Shared {
+            routes: Routes::default(),
+            exchange: EchoExchange::default(),
+            identifiers: Identifiers::random(),
+            opened: AtomicU16::default(),
+        });
         let v4 = Sockets::new(ICMP::V4, &shared);
         let v6 = Sockets::new(ICMP::V6, &shared);
-        Self { v4, v6, shared, numbers: RandomState::new() }
+        Self { v4, v6, shared, queue: Mutex::default(), numbers: RandomState::new() }
     }
 
     /// Returns the cache of this machine's routes.
@@ -199,35 +227,85 @@ impl Icmp {
         let first = u16::from_be_bytes([first[0], first[1]]);
         Request {
             address,
-            identifier: u16::from_be_bytes([high, low]),
+            identifier: self.shared.identifiers.of(u16::from_be_bytes([high, low])),
             sequence: first.wrapping_add(probe.nth),
         }
     }
 
+    /// Takes a probe, which leaves with others at the next [`Self::flush`]. Its answer is an event, unless
+    /// it has a receiver of its own.
+    fn enqueue(&self, probe: &ProbeRequest, receiver: Option<oneshot::Sender<Answer>>) {
+        let socket = self.sockets(probe.endpoint.address).socket(probe.flow);
+        let mut access = self.shared.exchange.access();
+        let socket = match socket {
+            Ok(socket) => socket,
+            Err(error) => {
+                let reason = crate::text::error_chain(&error);
+                return access.refuse(probe.id, receiver, reason);
+            }
+        };
+        let (request, nonce) = (socket.as_registered(self.number(probe)), Nonce::random());
+        let registration = Registration { probe, receiver, socket: Arc::clone(&socket) as _ };
+        if let Some(place) = access.register(request, nonce, registration) {
+            let outgoing =
+                OutgoingEcho { place, request, nonce, patience: ask_after(probe.timeout) };
+            self.queue().push(Queued { socket, outgoing });
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<Queued>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the requests of the queue.
+    pub(super) fn flush(&self) {
+        let mut queue = std::mem::take(&mut *self.queue());
+        if queue.is_empty() {
+            return;
+        }
+        // Those of one socket leave together, in order.
+        queue.sort_by_key(|queued| Arc::as_ptr(&queued.socket));
+        for group in queue.chunk_by(|one, next| Arc::ptr_eq(&one.socket, &next.socket)) {
+            let outgoing: Vec<_> = group.iter().map(|queued| queued.outgoing).collect();
+            group[0].socket.send(&outgoing);
+        }
+    }
+
+    /// Moves the events about probes to `into`, after those of the deadlines that have passed.
+    pub(super) fn take_events(&self, into: &mut Vec<Event>) {
+        let Shared { exchange, routes, .. } = &*self.shared;
+        if let Some(deadline) = exchange.next_deadline() {
+            let now = now();
+            if deadline <= now {
+                exchange.expire(now, routes);
+            }
+        }
+        exchange.take_events(into);
+    }
+
+    /// Waits until there are events. One task may wait at a time.
+    pub(super) fn poll_events(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.shared.exchange.poll_events(context)
+    }
+
+    /// Returns the time of the next deadline of a probe.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.shared.exchange.next_deadline()
+    }
+
     /// Sends one echo request and waits for its reply.
     async fn probe(&self, probe: &ProbeRequest) -> Answer {
-        let (mut request, nonce) = (self.number(probe), Nonce::random());
-        let socket = match self.sockets(request.address).socket(probe.flow) {
-            Ok(socket) => socket,
-            Err(error) => return Answer::Fault(crate::text::error_chain(&error)),
-        };
-        if !socket.is_raw() {
-            request.identifier = 0;
-        }
-        let Some(mut registration) = socket.pending().register(request, nonce, probe.id) else {
-            return Answer::Fault("another probe waits for the same reply".into());
-        };
-        if let Err(error) = socket.send(request, nonce, probe.listen_for).await {
-            return Answer::Fault(error.to_string());
-        }
-        let sent = now();
-        match self.shared.routes.wait(probe, sent, &mut registration.end).await {
-            Waited::Ended(Ok(End::Reply(heard))) => {
-                Answer::Reply(heard.saturating_duration_since(sent))
+        let (sender, mut receiver) = oneshot::channel();
+        self.enqueue(probe, Some(sender));
+        self.flush();
+        let Shared { exchange, routes, .. } = &*self.shared;
+        loop {
+            let deadline = exchange.next_deadline().unwrap_or_else(|| now() + probe.listen_for);
+            match timeout_at(deadline, &mut receiver).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(_)) => return Answer::Fault("nobody listens any more".into()),
+                Err(_) => exchange.expire(now(), routes),
             }
-            Waited::Ended(Ok(End::Fault(what))) | Waited::Fault(what) => Answer::Fault(what),
-            Waited::Ended(Err(_)) => Answer::Fault("nobody listens any more".into()),
-            Waited::Silence => Answer::Silence,
         }
     }
 }
@@ -251,56 +329,9 @@ impl Check for Echo {
     fn probe(tools: &Tools, request: &ProbeRequest) -> impl Future<Output = Answer> + Send {
         tools.icmp.probe(request)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::engine::ids::ProbeId;
-
-    fn probe(last: u8, flow: u16, nth: u16) -> ProbeRequest {
-        let endpoint = Endpoint::echo(IpAddr::from([192, 0, 2, last]));
-        let timeout = Duration::from_secs(1);
-        let id = ProbeId { endpoint: 0.into(), seq: 0.into() };
-        let flow = FlowId::from(flow);
-        ProbeRequest { id, endpoint, nth, flow, timeout, listen_for: timeout }
-    }
-
-    fn icmp() -> Icmp {
-        Icmp::new(&(Arc::new(|_| {}) as HintSender))
-    }
-
-    #[test]
-    fn each_target_and_flow_has_numbers_of_its_own() {
-        let icmp = icmp();
-        let all: Vec<_> = (0..=u8::MAX)
-            .flat_map(|last| (0..4).map(move |flow| probe(last, flow, 0)))
-            .map(|probe| icmp.number(&probe))
-            .collect();
-        let identifiers: BTreeSet<_> = all.iter().map(|request| request.identifier).collect();
-        let sequences: BTreeSet<_> = all.iter().map(|request| request.sequence).collect();
-        // 1,024 draws of 65,536: some eight of them are alike.
-        assert!(identifiers.len() > 950, "{}", identifiers.len());
-        assert!(sequences.len() > 950, "{}", sequences.len());
-        let pairs: BTreeSet<_> = all.iter().map(|r| (r.identifier, r.sequence)).collect();
-        assert!(pairs.len() >= 1023, "{}", pairs.len());
-    }
-
-    #[test]
-    fn the_requests_of_one_flow_are_counted() {
-        let icmp = icmp();
-        let [first, next] = [0, 1].map(|nth| icmp.number(&probe(1, 0, nth)));
-        assert_eq!(next.identifier, first.identifier);
-        assert_eq!(next.sequence, first.sequence.wrapping_add(1));
-    }
-
-    #[test]
-    fn another_process_has_other_numbers() {
-        let probe = probe(1, 0, 0);
-        let all: BTreeSet<_> = (0..100).map(|_| icmp().number(&probe).identifier).collect();
-        assert!(all.len() > 90, "{}", all.len());
+    fn enqueue(tools: &Tools, request: &ProbeRequest) -> bool {
+        tools.icmp.enqueue(request, None);
+        true
     }
 }

@@ -156,7 +156,7 @@ mod tests {
             transport: DnsTransport::Udp,
         };
         let http = HttpSettings::new("www.example.com", 80, None);
-        let icmp = Icmp::new(&(Arc::new(|_| {}) as _));
+        let icmp = Icmp::new();
         let tools = Tools::new(icmp, Arc::clone(&requests), Arc::default());
         for settings in [RequestSettings::Dns(dns), RequestSettings::Http(http)] {
             let method = Method::Request(requests.id_of(&settings));

@@ -21,9 +21,11 @@ const ROUTE_FRESH_FOR: Duration = Duration::from_secs(1);
 /// Time for which the kernel's answer about a neighbour is cached.
 const NEIGHBOUR_FRESH_FOR: Duration = Duration::from_millis(100);
 
-/// Fraction of the timeout after which the kernel is queried about the gateway. The answer must
-/// arrive before the timeout.
-const ASK_AFTER: f64 = 0.9;
+/// Returns the time after which the kernel is queried about the gateway: nine tenths of the timeout, since
+/// the answer must arrive before it.
+pub(super) fn ask_after(timeout: Duration) -> Duration {
+    timeout / 10 * 9
+}
 
 /// The location of an address, as seen from this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +96,7 @@ impl Routes {
         sent: Instant,
         mut end: impl Future<Output = T> + Unpin,
     ) -> Waited<T> {
-        let soon = sent + probe.timeout.mul_f64(ASK_AFTER);
+        let soon = sent + ask_after(probe.timeout);
         if let Ok(end) = timeout_at(soon, &mut end).await {
             return Waited::Ended(end);
         }

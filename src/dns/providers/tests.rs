@@ -105,7 +105,9 @@ async fn calls_that_never_end_are_cut_off_and_counted() {
     let (listing, changes) = (Listing::default(), RecordChanges::default());
     let applied = ended(provider.apply(ChangeRequest::new(&listing, &changes))).await;
     assert!(matches!(applied, Err(ProviderError::Unconfirmed { .. })), "{applied:?}");
-    assert_eq!(counters.counts(), [("unavailable", 1), ("unconfirmed", 1)].into());
+    let mut counts = counters.counts();
+    counts.retain(|_, count| *count > 0);
+    assert_eq!(counts, [("unavailable", 1), ("unconfirmed", 1)].into());
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,12 +42,14 @@ impl ProbeLoad {
         self.shortest_timeout
     }
 
+    /// Returns the number of ordinary probes a second.
+    pub(in crate::engine) fn a_second(&self) -> f64 {
+        self.endpoints.iter().map(|(interval, count)| retries::ordinary(*count, *interval)).sum()
+    }
+
     /// Returns the number of retries a second that all endpoints together are allowed.
     pub(super) fn retry_budget(&self) -> f64 {
-        let groups = self.endpoints.iter();
-        retries::at_least(
-            groups.map(|(interval, count)| retries::ordinary(*count, *interval)).sum(),
-        )
+        retries::at_least(self.a_second())
     }
 
     /// Returns the number of endpoints that may rehearse this retry pace at once, so that the whole

@@ -13,26 +13,30 @@ pub(crate) const MIN_OVERDUE: Duration = Duration::from_millis(50);
 pub(crate) struct RoundTrip {
     /// SRTT and RTTVAR in seconds, once anything was measured.
     estimate: Option<(f64, f64)>,
+    /// The time after sending at which a reply is overdue. It is needed several times for each probe.
+    overdue_after: Option<Duration>,
 }
 
 impl RoundTrip {
     /// Adds a measured round trip to the estimate.
     pub(crate) fn measure(&mut self, rtt: Duration) {
         let sample = rtt.as_secs_f64();
-        self.estimate = Some(match self.estimate {
+        let (smoothed, variation) = match self.estimate {
             None => (sample, sample / 2.0),
             Some((smoothed, variation)) => (
                 smoothed + (sample - smoothed) / 8.0,
                 variation + ((smoothed - sample).abs() - variation) / 4.0,
             ),
-        });
+        };
+        self.estimate = Some((smoothed, variation));
+        let overdue_after = Duration::from_secs_f64(smoothed + 4.0 * variation);
+        self.overdue_after = Some(overdue_after.max(MIN_OVERDUE));
     }
 
     /// Returns the time after sending at which a reply is overdue; `None` before the first
     /// measurement.
     pub(crate) fn overdue_after(&self) -> Option<Duration> {
-        let (smoothed, variation) = self.estimate?;
-        Some(Duration::from_secs_f64(smoothed + 4.0 * variation).max(MIN_OVERDUE))
+        self.overdue_after
     }
 }
 

@@ -47,8 +47,10 @@ impl Ordered {
             _ => false,
         });
         let mut found = Vec::new();
-        let is_small = engine.target_count() <= MOST_TARGETS;
-        for view in engine.targets().filter(|_| is_news && is_small) {
+        if !is_news || engine.target_count() > MOST_TARGETS {
+            return found;
+        }
+        for view in engine.targets() {
             let target = TargetRef { service: view.service, address: view.address };
             let Some(explanation) = engine.explain(target) else {
                 found.push(format!("{target:?} is not explained"));

@@ -10,9 +10,9 @@ use super::nonce::{self, Nonce};
 /// Length of the header of an echo request: type, code, checksum, identifier, sequence number.
 const HEADER: usize = 8;
 
-/// Length of an echo request. The payload is as long as that of `ping`, so that it is treated alike
+/// Length of an echo request in bytes. The payload is as long as that of `ping`, so that it is treated alike
 /// on the path.
-const LENGTH: usize = HEADER + 56;
+pub(super) const LENGTH: usize = HEADER + 56;
 
 /// The byte that fills the payload after the random bytes.
 const FILLER: u8 = 0x67;
@@ -25,7 +25,8 @@ const PROTOCOLS: (u8, u8) = (1, 58);
 pub(super) struct Request {
     /// The destination of the request.
     pub(super) address: IpAddr,
-    /// The identifier; 0 on a datagram socket, where the kernel compares it.
+    /// The identifier; the number of the socket if that is a datagram socket, where the kernel chooses and
+    /// compares identifiers.
     pub(super) identifier: u16,
     /// The sequence number.
     pub(super) sequence: u16,
@@ -72,17 +73,35 @@ pub(super) fn is_echo_request(address: IpAddr, kind: u8) -> bool {
     kind == if address.is_ipv4() { 8 } else { 128 }
 }
 
-/// Returns the bytes of an echo request. The kernel replaces the identifier and checksum where it
-/// assigns them.
-pub(super) fn bytes(request: Request, nonce: Nonce) -> [u8; LENGTH] {
+/// An echo request for IPv4 without its numbers and random bytes.
+const PREPARED: [u8; LENGTH] = {
     let mut bytes = [FILLER; LENGTH];
-    bytes[0] = if request.address.is_ipv4() { 8 } else { 128 };
-    bytes[1..4].fill(0);
+    (bytes[0], bytes[1], bytes[2], bytes[3]) = (8, 0, 0, 0);
+    bytes
+};
+
+/// The sum of the words of [`PREPARED`] that are the same in each request: its type, and the filler.
+const PREPARED_SUM: u64 = {
+    let filler = u16::from_be_bytes([FILLER; 2]) as u64;
+    0x0800 + filler * ((LENGTH - HEADER - nonce::LENGTH) / 2) as u64
+};
+
+/// Returns the bytes of an echo request. The kernel replaces the identifier and checksum where it
+/// assigns them: it computes all checksums of `ICMPv6`.
+pub(super) fn bytes(request: Request, nonce: Nonce) -> [u8; LENGTH] {
+    let (mut bytes, random) = (PREPARED, nonce.bytes());
     bytes[4..6].copy_from_slice(&request.identifier.to_be_bytes());
     bytes[6..HEADER].copy_from_slice(&request.sequence.to_be_bytes());
-    bytes[HEADER..HEADER + nonce::LENGTH].copy_from_slice(&nonce.bytes());
-    let sum = checksum(&bytes).to_be_bytes();
-    bytes[2..4].copy_from_slice(&sum);
+    bytes[HEADER..HEADER + nonce::LENGTH].copy_from_slice(&random);
+    if request.address.is_ipv6() {
+        bytes[0] = 128;
+        return bytes;
+    }
+    let (words, _) = random.as_chunks::<2>();
+    let random: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
+    let numbers = u64::from(request.identifier) + u64::from(request.sequence);
+    let sum = complement(PREPARED_SUM + numbers + random);
+    bytes[2..4].copy_from_slice(&sum.to_be_bytes());
     bytes
 }
 
@@ -94,7 +113,11 @@ fn checksum(bytes: &[u8]) -> u16 {
     // The bytes after the last whole word count as if zeros followed.
     let mut last = [0; 4];
     last[..rest.len()].copy_from_slice(rest);
-    let mut sum = words + u64::from(u32::from_be_bytes(last));
+    complement(words + u64::from(u32::from_be_bytes(last)))
+}
+
+/// Returns the checksum of a message with this sum of its words.
+fn complement(mut sum: u64) -> u16 {
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
@@ -354,8 +377,21 @@ mod tests {
 
     #[test]
     fn a_request_has_the_checksum_of_the_internet() {
-        let bytes = bytes(request("198.51.100.7"));
-        assert_eq!((bytes[0], bytes.len()), (8, 64));
-        assert_eq!(checksum(&bytes), 0, "a message with its checksum sums up to nothing");
+        for (address, kind) in [("198.51.100.7", 8), ("2001:db8::7", 128)] {
+            for number in [0, 1, 0x1234, 0x8000, u16::MAX] {
+                let request =
+                    Request { address: ip(address), identifier: number, sequence: !number / 3 };
+                let nonce = Nonce::random();
+                let bytes = super::bytes(request, nonce);
+                assert_eq!((bytes[0], bytes[1], bytes.len()), (kind, 0, 64));
+                assert_eq!(bytes[4..6], number.to_be_bytes());
+                assert_eq!(bytes[6..8], request.sequence.to_be_bytes());
+                assert!(nonce.is_returned_in(&bytes[HEADER..]));
+                // A message with its checksum sums up to nothing. That of ICMPv6 is the kernel's.
+                let is_right =
+                    if kind == 8 { checksum(&bytes) == 0 } else { bytes[2..4] == [0; 2] };
+                assert!(is_right, "{address} {number}");
+            }
+        }
     }
 }

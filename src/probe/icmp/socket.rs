@@ -1,24 +1,28 @@
 //! A shared echo socket, with its listeners.
 
-use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
 use socket2::Type;
 use surge_ping::ICMP;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
+use super::errors::{QueuedError, next_error};
+use super::exchange::WaitingAccess;
 use super::message::{self, EchoMessage, Request, Response, parse};
 use super::nonce::{Nonce, Quotation};
 use super::options::{create, listen_for_answers_only, name, queue_errors, widen};
-use super::pending::{End, PendingRequests};
+use super::receive::{self, receive};
+use super::send::{self, Packet, send};
+use super::table::PlaceId;
 use super::{IcmpError, Shared};
-use crate::engine::event::Event;
+use crate::engine::types::Answer;
 use crate::probe::now;
 
 /// Maximum number of attempts to send after errors about other requests.
@@ -26,6 +30,9 @@ const SENDS: usize = 3;
 
 /// Maximum number of queued errors that are read before other tasks have their turn.
 const ERRORS_AT_ONCE: usize = 128;
+
+/// Maximum number of batches that are received before other tasks have their turn.
+const BATCHES_AT_ONCE: usize = 16;
 
 /// An open echo socket and its listeners.
 #[derive(Debug)]
@@ -35,22 +42,25 @@ pub(super) struct EchoSocket {
 }
 
 struct SharedSocket {
+    /// The number of the socket among those of this process.
+    number: u16,
     family: ICMP,
     kind: Type,
     socket: UdpSocket,
-    pending: PendingRequests,
     process: Arc<Shared>,
 }
 
-/// An ICMP error from the queue of a datagram socket.
-struct QueuedError {
-    /// The quoted request.
-    request: Request,
-    response: Response,
-    /// The payload of the request, as far as it is quoted.
-    payload: Vec<u8>,
-    /// The sender of the error.
-    source: IpAddr,
+/// A registered request that is to leave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OutgoingEcho {
+    /// The place at which it waits.
+    pub(super) place: PlaceId,
+    /// The numbers of the request.
+    pub(super) request: Request,
+    /// The random bytes of the request.
+    pub(super) nonce: Nonce,
+    /// Time to wait for room in the socket. It ends before the probe would count as lost.
+    pub(super) patience: Duration,
 }
 
 impl std::fmt::Debug for SharedSocket {
@@ -72,7 +82,7 @@ impl EchoSocket {
         })?;
         let buffer = widen(&socket);
         let prepared = match kind {
-            Type::RAW => listen_for_answers_only(&socket, family),
+            Type::RAW => listen_for_answers_only(&socket, family, process.identifiers),
             _ => queue_errors(&socket, family),
         };
         if let Err(error) = prepared {
@@ -83,8 +93,8 @@ impl EchoSocket {
         // To the runtime it is a datagram socket like any other.
         let socket = std::net::UdpSocket::from(std::os::fd::OwnedFd::from(socket));
         let socket = UdpSocket::from_std(socket).map_err(|source| unavailable(family, source))?;
-        let pending = PendingRequests::default();
-        let shared = Arc::new(SharedSocket { family, kind, socket, pending, process });
+        let number = process.next_socket();
+        let shared = Arc::new(SharedSocket { number, family, kind, socket, process });
         let mut listeners = vec![tokio::spawn(Arc::clone(&shared).listen()).abort_handle()];
         if kind != Type::RAW {
             listeners.push(tokio::spawn(Arc::clone(&shared).listen_for_errors()).abort_handle());
@@ -109,27 +119,17 @@ impl EchoSocket {
         if self.is_raw() { "raw" } else { "datagram" }
     }
 
-    /// Returns the requests waiting for a reply on this socket.
-    pub(super) fn pending(&self) -> &PendingRequests {
-        &self.shared.pending
+    /// Returns a request as it is registered.
+    pub(super) fn as_registered(&self, request: Request) -> Request {
+        self.shared.as_registered(request)
     }
 
-    /// Sends a request. Waits for room in the socket for at most `patience`.
-    pub(super) async fn send(
-        &self,
-        request: Request,
-        nonce: Nonce,
-        patience: Duration,
-    ) -> io::Result<()> {
-        let (bytes, to) = (message::bytes(request, nonce), SocketAddr::new(request.address, 0));
-        match self.shared.try_send(&bytes, to) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // Boxed because it is rare: the task of each probe would have room for it.
-                let sent = tokio::time::timeout(patience, self.shared.send(&bytes, to));
-                let is_full = "the socket accepts no more packets";
-                Box::pin(sent).await.map_err(|_| io::Error::other(is_full))?
-            }
-            sent => sent,
+    /// Sends requests. Those for which the socket has no room leave later, or end as faults.
+    pub(super) fn send(&self, outgoing: &[OutgoingEcho]) {
+        let rest = self.shared.try_send(outgoing);
+        if let Some(OutgoingEcho { patience, .. }) = rest.first() {
+            let sender = Arc::clone(&self.shared).send_later(rest.to_vec(), *patience);
+            tokio::spawn(sender);
         }
     }
 }
@@ -141,103 +141,145 @@ impl Drop for EchoSocket {
 }
 
 impl SharedSocket {
-    /// Sends a request as soon as the socket has room.
-    async fn send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
-        loop {
-            self.socket.writable().await?;
-            match self.try_send(bytes, to) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return sent,
+    /// Sends requests as soon as the socket has room. Those that cannot leave within `patience` end as
+    /// faults.
+    async fn send_later(self: Arc<Self>, outgoing: Vec<OutgoingEcho>, patience: Duration) {
+        let mut rest = outgoing.as_slice();
+        let sent = tokio::time::timeout(patience, async {
+            while !rest.is_empty() {
+                if let Err(error) = self.socket.writable().await {
+                    self.cannot_send(&rest[0], &error);
+                    rest = &rest[1..];
+                    continue;
+                }
+                rest = self.try_send(rest);
+            }
+        });
+        if sent.await.is_err() {
+            let is_full = io::Error::other("the socket accepts no more packets");
+            for outgoing in rest {
+                self.cannot_send(outgoing, &is_full);
             }
         }
     }
 
-    /// Sends a request if the socket has room. Otherwise the error is `WouldBlock`.
-    fn try_send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
-        let mut sends = SENDS;
-        loop {
-            match self.socket.try_send_to(bytes, to) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+    /// Sends requests while the socket has room. Returns the others.
+    fn try_send<'a>(&self, outgoing: &'a [OutgoingEcho]) -> &'a [OutgoingEcho] {
+        let (mut rest, mut sends) = (outgoing, SENDS);
+        while !rest.is_empty() {
+            let together = rest.iter().take(send::AT_ONCE);
+            let packets: Vec<Packet> = together
+                .map(|it| (it.request.address, message::bytes(it.request, it.nonce)))
+                .collect();
+            let sent =
+                self.socket.try_io(Interest::WRITABLE, || send(self.socket.as_fd(), &packets));
+            match sent {
+                Ok(count) => {
+                    let (now, mut access) = (now(), self.process.exchange.access());
+                    rest[..count].iter().for_each(|outgoing| access.sent(outgoing.place, now));
+                    drop(access);
+                    rest = &rest[count..];
+                    sends = SENDS;
+                    // The first replies are here already, and there may be no room for all of them.
+                    if !rest.is_empty() {
+                        let _ = self.receive_batch();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return rest,
                 // On a datagram socket an ICMP error about any request fails the next call once.
                 Err(_) if self.kind != Type::RAW && sends > 1 => {
                     sends -= 1;
                     let _ = self.socket.take_error();
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.cannot_send(&rest[0], &error);
+                    rest = &rest[1..];
+                    sends = SENDS;
+                }
             }
         }
+        rest
+    }
+
+    fn cannot_send(&self, outgoing: &OutgoingEcho, error: &io::Error) {
+        self.process.exchange.access().end(outgoing.place, Answer::Fault(error.to_string()));
     }
 
     /// Receives messages for as long as the runtime exists.
     async fn listen(self: Arc<Self>) {
-        let mut buffer = [0; 2048];
         loop {
-            let Ok((length, source)) = self.socket.recv_from(&mut buffer).await else {
-                // An error about a request, which the other listener reads.
-                tokio::task::yield_now().await;
-                continue;
-            };
-            let parsed = parse(self.kind, source.ip(), &buffer[..length]);
-            let Some(message) = parsed else { continue };
-            let request = self.as_registered(message.request);
-            self.received(EchoMessage { request, ..message }, source.ip());
+            // An error is about a request, and the other listener reads it.
+            let _ = self.socket.async_io(Interest::READABLE, || self.receive_all()).await;
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// Receives the messages that are there, or as many as other tasks can wait for. The error is
+    /// `WouldBlock` if there are no more.
+    fn receive_all(&self) -> io::Result<()> {
+        for _ in 0..BATCHES_AT_ONCE {
+            let count = self.receive_batch()?;
+            // A pending error cuts a batch of a datagram socket short as well.
+            if count < receive::AT_ONCE && self.kind == Type::RAW {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Receives one batch of messages. Returns their number.
+    fn receive_batch(&self) -> io::Result<usize> {
+        let (mut access, mut heard) = (self.process.exchange.access(), None);
+        receive(self.socket.as_raw_fd(), self.family, &mut |bytes, source| {
+            // The messages of one batch were heard at the same time.
+            let heard = *heard.get_or_insert_with(now);
+            if let Some(message) = parse(self.kind, source, bytes) {
+                let request = self.as_registered(message.request);
+                self.received(&mut access, EchoMessage { request, ..message }, (source, heard));
+            }
+        })
     }
 
     /// Returns a request as registered. On a datagram socket the kernel chooses the identifiers and
     /// compares them itself.
     fn as_registered(&self, request: Request) -> Request {
-        if self.kind == Type::RAW { request } else { Request { identifier: 0, ..request } }
+        let identifier = if self.kind == Type::RAW { request.identifier } else { self.number };
+        Request { identifier, ..request }
     }
 
-    /// Compares a message with the waiting requests.
-    fn received(&self, message: EchoMessage<'_>, source: IpAddr) {
+    /// Compares a message with the waiting requests. It was heard from this sender at this time.
+    fn received(
+        &self,
+        access: &mut WaitingAccess<'_>,
+        message: EchoMessage<'_>,
+        (source, heard): (IpAddr, Instant),
+    ) {
         let EchoMessage { request, response, payload } = message;
-        let Some(nonce) = self.pending.nonce(request) else { return };
+        let Some((place, nonce)) = access.find(request) else { return };
         match response {
-            Response::Reply if nonce.is_returned_in(payload) => {
-                self.pending.end(request, End::Reply(now()));
-            }
+            Response::Reply if nonce.is_returned_in(payload) => access.replied(place, heard),
             Response::Reply => {
                 let report =
                     format!("an echo reply from {source} without the bytes of the request");
-                self.report(request, report);
+                report_about(access, (place, request), &report);
             }
             Response::Error { kind, code } => {
                 let quotation = nonce.quotation(payload);
-                if quotation != Quotation::Foreign {
-                    let report = message::in_words(self.family, (kind, code), source);
-                    self.received_error(request, quotation, source, report);
+                if quotation == Quotation::Foreign {
+                    return;
+                }
+                let report = message::in_words(self.family, (kind, code), source);
+                // This machine quotes the whole request, and nobody else can.
+                let is_own = quotation == Quotation::Complete
+                    && self.process.routes.is_own_fault(source, request.address, heard);
+                if is_own {
+                    let fault = format!("{report}, which is this machine");
+                    access.end(place, Answer::Fault(fault));
+                } else {
+                    report_about(access, (place, request), &report);
                 }
             }
         }
-    }
-
-    /// Handles an ICMP error about a waiting request.
-    fn received_error(
-        &self,
-        request: Request,
-        quotation: Quotation,
-        source: IpAddr,
-        report: String,
-    ) {
-        // This machine quotes the whole request, and nobody else can.
-        if quotation == Quotation::Complete
-            && self.process.routes.is_own_fault(source, request.address, now())
-        {
-            let fault = End::Fault(format!("{report}, which is this machine"));
-            return self.pending.end(request, fault);
-        }
-        self.report(request, report);
-    }
-
-    /// Passes on the first report about a waiting request, which goes on waiting for its reply.
-    fn report(&self, request: Request, report: String) {
-        let Some(probe) = self.pending.first_report(request) else { return };
-        tracing::debug!(target = %request.address, what = report, "report about an echo request; \
-            the reply may still follow");
-        (self.process.hints)(Event::Undelivered { probe, report });
     }
 
     /// Receives the errors that the kernel queues separately on a datagram socket. They take room
@@ -255,48 +297,26 @@ impl SharedSocket {
         }
     }
 
-    fn received_from_queue(&self, error: Option<QueuedError>) {
-        let Some(QueuedError { request, response, payload, source }) = error else { return };
-        self.received(EchoMessage { request, response, payload: &payload }, source);
+    fn next_error(&self) -> io::Result<Option<QueuedError>> {
+        next_error(self.socket.as_raw_fd())
     }
 
-    /// Returns the next error from the queue. `None` if it quotes no echo request or is not an ICMP
-    /// error.
-    fn next_error(&self) -> io::Result<Option<QueuedError>> {
-        let mut quoted = [0; 64];
-        let mut control = nix::cmsg_space!([u8; 64]);
-        let mut slices = [IoSliceMut::new(&mut quoted)];
-        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-        let fd = self.socket.as_raw_fd();
-        let read = recvmsg::<SockaddrStorage>(fd, &mut slices, Some(&mut control), flags)?;
-        let about = read.address.and_then(|to| address(&to));
-        let error = read.cmsgs()?.find_map(|message| match message {
-            ControlMessageOwned::Ipv4RecvErr(error, Some(source)) => {
-                let source = u32::from_be(source.sin_addr.s_addr);
-                Some((error, IpAddr::V4(source.into())))
-            }
-            ControlMessageOwned::Ipv6RecvErr(error, Some(source)) => {
-                Some((error, IpAddr::V6(source.sin6_addr.s6_addr.into())))
-            }
-            _ => None,
-        });
-        let length = read.bytes;
-        Ok(about.zip(error).and_then(|(address, (error, source))| {
-            let quoted = quoted.get(..length)?;
-            let sequence = u16::from_be_bytes([*quoted.get(6)?, *quoted.get(7)?]);
-            let from_icmp = [2, 3].contains(&error.ee_origin);
-            if !from_icmp || !message::is_echo_request(address, *quoted.first()?) {
-                return None;
-            }
-            let request = Request { address, identifier: 0, sequence };
-            let response = Response::Error { kind: error.ee_type, code: error.ee_code };
-            let payload = quoted.get(8..)?.to_vec();
-            Some(QueuedError { request, response, payload, source })
-        }))
+    fn received_from_queue(&self, error: Option<QueuedError>) {
+        let Some(QueuedError { request, response, payload, source }) = error else { return };
+        let request = self.as_registered(request);
+        let message = EchoMessage { request, response, payload: &payload };
+        self.received(&mut self.process.exchange.access(), message, (source, now()));
     }
 }
 
-fn address(address: &SockaddrStorage) -> Option<IpAddr> {
-    let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+/// Passes on the first report about a waiting request, which goes on waiting for its reply.
+fn report_about(
+    access: &mut WaitingAccess<'_>,
+    (place, request): (PlaceId, Request),
+    report: &str,
+) {
+    if access.report(place, report) {
+        tracing::debug!(target = %request.address, what = report, "report about an echo request; \
+            the reply may still follow");
+    }
 }

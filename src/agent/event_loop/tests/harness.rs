@@ -18,6 +18,7 @@ use self::memory_zone::MemoryZone;
 use crate::agent::clock::Clock;
 use crate::agent::confirming;
 use crate::agent::event_loop::EventLoop;
+use crate::agent::event_loop::departures::Departures;
 use crate::agent::ids::Ids;
 use crate::agent::input::{Input, QUEUE};
 use crate::agent::observers::Observer;
@@ -231,9 +232,10 @@ impl Harness {
             inbox,
             unhandled: vec![],
             outbox,
+            departures: Departures::default(),
         };
         let task = tokio::spawn(async move {
-            let event_loop = event_loop.run().await.0;
+            let event_loop = Box::new(event_loop).run().await.0;
             (event_loop.engine, event_loop.unhandled, clock.now())
         });
         Running { task, sender, recorded, clock, facts, zones: self.zones }
