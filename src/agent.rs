@@ -206,9 +206,6 @@ impl AgentStart {
         };
         let reconcilers = Reconcilers::start(&zones, first, surroundings);
         let notices = NoticeObserver::start(&config, &talk, clock, Arc::clone(&store));
-        if let Some(status) = &mut status {
-            status.follow(counter_sources(&reconcilers, peers.as_ref(), &notices));
-        }
         let drains = store.drains(&settings, &ids, clock.now());
         let mut engine = Engine::new(settings, drains, clock.now());
         startup::log_drains(&engine);
@@ -217,8 +214,9 @@ impl AgentStart {
         let recorded = config.sections.history.clone().filter(|_| rehearse.is_none());
         engine = rehearsing(engine, rehearse, clock.now() + REHEARSE_AFTER);
         let history = HistoryKeeper::start_if(recorded, &mut engine, clock.now())?;
-        if let (Some(status), Some(history)) = (&mut status, &history) {
-            status.follow_history(history.state());
+        if let Some(status) = &mut status {
+            status.follow(counter_sources(&reconcilers, peers.as_ref(), &notices));
+            status.follow_history(history.as_ref().map(HistoryKeeper::state));
         }
         let warnings = WarningObserver::new(Arc::clone(&details), ids.clone());
         let heartbeat = HeartbeatObserver::start(&config, clock, &talk, notices.counters());

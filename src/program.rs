@@ -103,28 +103,7 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
             }
             checked.map(drop).map_err(ProgramFailure::Configuration)
         }
-        Command::Monitor(command) => {
-            // This comes first, while there is only one thread with privileges to drop.
-            let reduced = privilege::reduce();
-            let sighup = agent::hold_sighup().map_err(anyhow::Error::from)?;
-            start_log(invocation, log::start_threaded)?;
-            if let Err(error) = reduced {
-                tracing::warn!(
-                    "failed to drop unneeded privileges; continuing with all of them: {error}"
-                );
-            }
-            if let Err(error) = privilege::forbid_dumps() {
-                tracing::warn!("cannot disable core dumps, which would contain secrets: {error}");
-            }
-            let config = configuration(invocation)?;
-            if !config.runs_commands_as_others()
-                && let Err(error) = privilege::give_up_switching()
-            {
-                tracing::warn!("failed to drop the right to change the user: {error}");
-            }
-            check_rehearsal(&config, command.rehearse.as_ref())?;
-            watch(invocation, config, command.rehearse.clone(), &sighup)
-        }
+        Command::Monitor(command) => monitor(invocation, command.rehearse.clone()),
         Command::Plan(asked) => {
             start_log(invocation, log::start)?;
             report(commands::plan(&configuration(invocation)?, asked, may_colour())?)
@@ -152,6 +131,27 @@ fn run(invocation: &Invocation) -> Result<(), ProgramFailure> {
         Command::Completions(asked) => print(&cli::completions(asked.shell)),
         Command::Man => print(&cli::manual().map_err(anyhow::Error::from)?),
     }
+}
+
+fn monitor(invocation: &Invocation, rehearse: Option<CommandTarget>) -> Result<(), ProgramFailure> {
+    // This comes first, while there is only one thread with privileges to drop.
+    let reduced = privilege::reduce();
+    let sighup = agent::hold_sighup().map_err(anyhow::Error::from)?;
+    start_log(invocation, log::start_threaded)?;
+    if let Err(error) = reduced {
+        tracing::warn!("failed to drop unneeded privileges; continuing with all of them: {error}");
+    }
+    if let Err(error) = privilege::forbid_dumps() {
+        tracing::warn!("cannot disable core dumps, which would contain secrets: {error}");
+    }
+    let config = configuration(invocation)?;
+    if !config.runs_commands_as_others()
+        && let Err(error) = privilege::give_up_switching()
+    {
+        tracing::warn!("failed to drop the right to change the user: {error}");
+    }
+    check_rehearsal(&config, rehearse.as_ref())?;
+    watch(invocation, config, rehearse, &sighup)
 }
 
 #[expect(clippy::disallowed_methods, reason = "test notices are dated by the wall clock")]

@@ -238,8 +238,8 @@ impl StatusObserver {
     }
 
     /// Publishes the state of the history from now on.
-    pub(in crate::agent) fn follow_history(&mut self, state: &Arc<WriterState>) {
-        self.sources.history = Some(Arc::clone(state));
+    pub(in crate::agent) fn follow_history(&mut self, state: Option<&Arc<WriterState>>) {
+        self.sources.history = state.cloned();
     }
 
     /// Publishes whether the history is kept.

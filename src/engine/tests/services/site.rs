@@ -1,5 +1,7 @@
 //! One engine with several services and zones, and its surroundings in virtual time.
 
+mod observed;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -9,7 +11,7 @@ use super::ledger::Ledger;
 use super::zones::{FakeZone, Provider};
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, DnsReport, Drain, DrainCommand, DrainStep, Event, Fact, Order, ProbeRequest, Reason,
+    Action, DnsReport, Drain, DrainCommand, DrainStep, Event, Fact, Order, ProbeRequest,
 };
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::moment::Moment;
@@ -359,47 +361,5 @@ impl Site {
     /// Returns the drain of a target that is watched.
     pub(super) fn drained(&self, target: TargetRef) -> Option<Drain> {
         self.engine.target_view(target)?.drain
-    }
-
-    /// Returns the last bytes of the addresses at the name of a service.
-    pub(super) fn published(&self, number: usize) -> Vec<u8> {
-        let addresses = self.published_of(number, Family::A);
-        addresses.iter().map(crate::engine::tests::world::last).collect()
-    }
-
-    /// Returns the addresses of a family at the name of a service.
-    pub(super) fn published_of(&self, number: usize, family: Family) -> Vec<IpAddr> {
-        let its = &self.settings.services[&service(number)];
-        let key = SetKey { name: its.names[0].clone(), family };
-        let zone = self.zones.get(&its.zone);
-        let set = zone.and_then(|zone| zone.records.sets.get(&key));
-        set.into_iter().flatten().copied().collect()
-    }
-
-    /// Returns the reason of a target of a service.
-    pub(super) fn reason(&self, number: usize, last: u8) -> Option<Reason> {
-        self.engine.target_view(target(number, last)).unwrap().reason
-    }
-
-    /// Returns the health of a target.
-    pub(super) fn health(&self, number: usize, last: u8) -> Option<Health> {
-        Some(self.engine.target_view(target(number, last))?.health)
-    }
-
-    /// Returns the number of probes to a port so far, or of echo requests.
-    pub(super) fn probes_of(&self, last: u8, port: Option<u16>) -> usize {
-        self.probes_of_endpoint(Endpoint { address: ip(last), method: Method::of_port(port) })
-    }
-
-    /// Returns the number of probes to an endpoint so far.
-    pub(super) fn probes_of_endpoint(&self, endpoint: Endpoint) -> usize {
-        self.ledger.probes.iter().filter(|(_, its)| *its == endpoint).count()
-    }
-
-    /// Checks every claim so far.
-    pub(super) fn assert_sound(&self, label: &str) {
-        let zones = self.zones.values().flat_map(|zone| &zone.broken);
-        let broken: Vec<&String> = self.ledger.broken.iter().chain(zones).collect();
-        assert!(broken.is_empty(), "{label}: {broken:#?}");
     }
 }
