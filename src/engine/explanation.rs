@@ -241,8 +241,8 @@ pub(crate) fn span(duration: Duration) -> String {
     const DAY: u64 = 24 * HOUR;
     let (seconds, exact) = (duration.as_secs(), duration.as_secs_f64());
     match seconds {
-        0 => format!("{} s", trimmed(format!("{exact:.2}"))),
-        1..10 => format!("{} s", trimmed(format!("{exact:.1}"))),
+        0 => format!("{} s", trimmed(&format!("{exact:.2}"))),
+        1..10 => format!("{} s", trimmed(&format!("{exact:.1}"))),
         10..120 => format!("{seconds} s"),
         120..HOUR => pair((seconds / MINUTE, "min"), (seconds % MINUTE, "s")),
         HOUR..DAY => pair((seconds / HOUR, "h"), (seconds % HOUR / MINUTE, "min")),
@@ -256,7 +256,7 @@ fn pair((large, unit): (u64, &str), (small, rest): (u64, &str)) -> String {
 }
 
 /// Returns a decimal number without zeros at its end.
-fn trimmed(number: String) -> String {
+fn trimmed(number: &str) -> String {
     number.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 

@@ -34,7 +34,7 @@ impl Engine {
         };
         let unknown = service.unknown_checks_of(target, &self.health) > 0;
         let word = if unknown { "unknown: nothing was judged for too long" } else { word };
-        let answer = self.health_answer(target, explained);
+        let answer = Self::health_answer(target, explained);
         let (evidence, details) = if let [only] = &mut checks[..] {
             (format!("{word}: {}", std::mem::take(only)), Vec::new())
         } else {
@@ -48,7 +48,7 @@ impl Engine {
     }
 
     /// Returns the answer of the health: whether it calls for the change.
-    fn health_answer(&self, target: &Target, explained: &ServiceExplanation) -> GuardVerdict {
+    fn health_answer(target: &Target, explained: &ServiceExplanation) -> GuardVerdict {
         let (its, change) = (&explained.its, explained.change);
         let is_settled = explained.answers.iter().any(|it| it.answer == GuardVerdict::Settles);
         let calls = match its.health {
@@ -61,9 +61,9 @@ impl Engine {
         } else if change.is_called_for && its.health == Health::AssumedUp && !is_settled {
             // An earlier verdict is open, and nothing is decided before a full run.
             GuardVerdict::Waits
-        } else if change.is_called_for {
-            GuardVerdict::DoesNotApply
-        } else if target.verdict.is_in_service() == (its.health != Health::Down) {
+        } else if change.is_called_for
+            || target.verdict.is_in_service() == (its.health != Health::Down)
+        {
             GuardVerdict::DoesNotApply
         } else {
             GuardVerdict::WouldPass

@@ -269,8 +269,7 @@ impl<'a> Explained<'a> {
         if self.inputs.called_for() != DOWN {
             return Self::not_asked(Guard::Isolation, words);
         }
-        let answer = self.answer(Guard::Isolation, GateQuestion::Isolation, words);
-        answer
+        self.answer(Guard::Isolation, GateQuestion::Isolation, words)
     }
 
     fn alike(&self) -> GuardAnswer {

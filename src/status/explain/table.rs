@@ -25,7 +25,7 @@ pub(crate) fn explain_table(answer: &ExplainAnswer, colour: bool) -> String {
         lines.extend(sum(answer, target, paint));
         lines.push(String::new());
         lines.push(paint.bold(&format!("{:GUARD$}{:ANSWER$}EVIDENCE", "GUARD", "ANSWER")));
-        let first = target.guards.iter().position(|it| stops(it));
+        let first = target.guards.iter().position(stops);
         for (place, guard) in target.guards.iter().enumerate() {
             lines.extend(row(guard, first == Some(place), paint));
         }

@@ -1,4 +1,4 @@
-//! What can be seen of a site.
+//! The state of a site that scenes look at, and its claims.
 
 use std::net::IpAddr;
 
