@@ -1,6 +1,5 @@
 //! The route of explanations without an event loop that answers.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails its test")]
 
 use goavail::testing::status::explaining;
 use tokio::sync::mpsc;
