@@ -1,6 +1,5 @@
 //! The route of explanations without an event loop that answers.
 
-
 use goavail::testing::status::explaining;
 use tokio::sync::mpsc;
 
