@@ -47,7 +47,9 @@ impl Ordered {
             _ => false,
         });
         let mut found = Vec::new();
-        if !is_news || engine.target_count() > MOST_TARGETS {
+        // After a suspension the votes are gone at once, and the next tick decides without them.
+        let is_suspended = engine.stall.is_suspended(engine.context.now);
+        if !is_news || is_suspended || engine.target_count() > MOST_TARGETS {
             return found;
         }
         for view in engine.targets() {
