@@ -13,9 +13,18 @@ use crate::engine::plan::Desired;
 /// The largest number of targets that are all explained after an event.
 const MOST_TARGETS: usize = 40;
 
+/// The number of events with consequences that are all looked at, and the number of those after them of which
+/// one is: long random scenes would take too long.
+const ALL_OF: u32 = 100;
+const ONE_OF: u32 = 8;
+
 /// The last desired states that were ordered, by service.
 #[derive(Debug, Default)]
-pub(super) struct Ordered(BTreeMap<ServiceId, BTreeMap<IpAddr, Desired>>);
+pub(super) struct Ordered {
+    states: BTreeMap<ServiceId, BTreeMap<IpAddr, Desired>>,
+    /// The number of events with consequences so far.
+    news: u32,
+}
 
 impl Ordered {
     /// Follows the actions of an event.
@@ -23,10 +32,10 @@ impl Ordered {
         for action in actions {
             match action {
                 Action::Reconcile { order: Order { service, desired, .. }, .. } => {
-                    self.0.insert(*service, desired.clone());
+                    self.states.insert(*service, desired.clone());
                 }
                 Action::Recall { service, target, .. } => {
-                    self.0.entry(*service).or_default().remove(target);
+                    self.states.entry(*service).or_default().remove(target);
                 }
                 _ => {}
             }
@@ -34,7 +43,7 @@ impl Ordered {
     }
 
     fn of(&self, target: TargetRef) -> Option<Desired> {
-        self.0.get(&target.service)?.get(&target.address).copied()
+        self.states.get(&target.service)?.get(&target.address).copied()
     }
 
     /// Follows the actions of an event, and returns the contradictions between explanations and the engine
@@ -47,9 +56,13 @@ impl Ordered {
             _ => false,
         });
         let mut found = Vec::new();
-        // After a suspension the votes are gone at once, and the next tick decides without them.
-        let is_suspended = engine.stall.is_suspended(engine.context.now);
-        if !is_news || is_suspended || engine.target_count() > MOST_TARGETS {
+        self.news += u32::from(is_news);
+        let is_sampled = self.news <= ALL_OF || self.news.is_multiple_of(ONE_OF);
+        // After a suspension the votes are gone at once, and the reasons follow with the next ones.
+        let now = engine.context.now;
+        let is_first_tick = engine.stall.last_stall().is_some_and(|(at, _)| at == now);
+        let is_suspended = is_first_tick || engine.stall.is_suspended(now);
+        if !is_news || !is_sampled || is_suspended || engine.target_count() > MOST_TARGETS {
             return found;
         }
         for view in engine.targets() {
