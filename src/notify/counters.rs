@@ -91,7 +91,7 @@ impl ChannelCounters {
     /// Records a delivered notice.
     pub(super) fn delivered(&self) {
         self.count(NoticeOutcome::Delivered);
-        self.set_failing(None);
+        self.unaccepted(None);
     }
 
     /// Records that the channel rejected `notice`, or did not accept it in any attempt.
@@ -109,15 +109,15 @@ impl ChannelCounters {
         self.set_failing(Some(why));
     }
 
-    /// Records whether the channel accepted the open incidents again. A failure is logged when it begins.
-    pub(super) fn repeated(&self, failure: Option<&str>) {
+    /// Records whether the channel accepts notices again, which wait. A failure is logged when it begins.
+    pub(super) fn unaccepted(&self, failure: Option<&str>) {
         let before = self.set_failing(failure);
         let channel = &*self.channel;
         match failure {
             Some(why) if before.is_none() => {
-                tracing::warn!(channel, why, "open incidents not repeated; trying again");
+                tracing::warn!(channel, why, "channel accepts no notices; trying again");
             }
-            None if before.is_some() => tracing::info!(channel, "open incidents repeated again"),
+            None if before.is_some() => tracing::info!(channel, "channel accepts notices again"),
             _ => {}
         }
     }

@@ -1,7 +1,16 @@
-//! Delivery of notices to one channel: merged for a moment, sent in order, retried, and finally
-//! dropped.
+//! Delivery of notices to one channel: a task each, and nothing waits for it.
+//!
+//! - `filter`: the notices that the channel is to get
+//! - `messages`: the notices that are still due to people, message by message
+//! - `ledger`: the notices that are still due to a receiver that knows incidents, key by key
+//!
+//! Both decide on the next notice and its time, with the present time as a parameter. The loop here waits, sends, and
+//! receives at the same time.
 
-use std::collections::VecDeque;
+mod filter;
+mod ledger;
+mod messages;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,22 +19,14 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::filter::IncidentFilter;
+use self::ledger::IncidentLedger;
+use self::messages::MessageBacklog;
 use super::Notice;
 use super::counters::ChannelCounters;
-use super::grouping::NoticeQueue;
-use super::incident::IncidentStatus;
-use super::reminders::Reminders;
-use crate::backoff::Backoff;
+use super::route::Route;
 use crate::panics::{RestartBackoff, caught};
 use crate::text::seconds;
-
-/// Maximum pause that a channel may ask for. A notice that would have to wait longer is dropped,
-/// because it would be outdated by then.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
-
-/// Maximum backoff without jitter. Even half of it exceeds [`LONGEST_WAIT`], so a notice is dropped
-/// before.
-const LONGEST_BACKOFF: Duration = LONGEST_WAIT.saturating_mul(4);
 
 /// Timing of merging and retrying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +34,13 @@ pub struct DeliveryPace {
     /// Time from the first notice of a message until it is sent. Others may join it during that
     /// time.
     pub window: Duration,
-    /// Maximum number of attempts for a message; at least one.
+    /// Maximum number of attempts for a message that the channel answers with a failure; at least one.
     pub tries: u32,
     /// Wait before the second attempt. Each further wait is twice as long, and each is jittered by
     /// ± 50 %, so that agents do not retry in step.
     pub first_wait: Duration,
-    /// Time between two repetitions of all open incidents, to a receiver that forgets them.
+    /// Time between two repetitions of all open incidents, to a receiver that forgets them, and the
+    /// longest wait without jitter between two attempts.
     pub repeat_every: Duration,
 }
 
@@ -65,31 +67,50 @@ pub(crate) enum PostError {
         /// The pause that the channel asks for.
         retry_after: Option<Duration>,
     },
+    /// The channel cannot be reached: nothing was sent. The network of this agent may be the cause.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+impl PostError {
+    /// Returns the pause that the channel asks for.
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Later { retry_after, .. } => *retry_after,
+            Self::Refused(_) | Self::Unreachable(_) => None,
+        }
+    }
 }
 
 /// An attempt to send a notice.
 pub(crate) type Posting<'a> = Pin<Box<dyn Future<Output = Result<(), PostError>> + Send + 'a>>;
 
+/// The memory that a receiver has of incidents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IncidentMemory {
+    /// None: each notice is a message to people.
+    Messages,
+    /// It keeps incidents by their keys. It gets each notice by itself, and none that belongs to no
+    /// incident.
+    ByKey,
+    /// It keeps incidents by their keys for as long as they are repeated. It gets all of them at once.
+    Forgetful,
+}
+
 /// A receiver of notices, one at a time.
 pub(crate) trait Channel: Send + Sync + 'static {
-    /// Whether the receiver knows incidents by their keys. It then gets each notice by itself, and none
-    /// that belongs to no incident.
-    fn knows_incidents(&self) -> bool {
-        false
+    /// Returns the memory that the receiver has of incidents.
+    fn memory(&self) -> IncidentMemory {
+        IncidentMemory::Messages
     }
 
     /// Makes one attempt, which always completes.
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a>;
 
-    /// Whether the receiver forgets the open incidents, so that they are repeated.
-    fn forgets(&self) -> bool {
-        false
-    }
+    /// Follows a notice, for [`Self::repeat`].
+    fn follow(&self, _notice: &Notice) {}
 
-    /// Follows a notice that is no message: an incident that was open before this channel was.
-    fn stand(&self, _notice: &Notice) {}
-
-    /// Sends all open incidents again.
+    /// Sends all incidents that were followed. Only a receiver that forgets them needs this.
     fn repeat(&self) -> Posting<'_> {
         Box::pin(async { Ok(()) })
     }
@@ -98,41 +119,117 @@ pub(crate) trait Channel: Send + Sync + 'static {
     fn renew(&self) {}
 }
 
+/// An input of a channel's task.
+pub(super) enum ChannelInput {
+    /// A notice; the route decides whether the channel gets it.
+    Notice(Box<Notice>),
+    /// Another selection of notices, and another name. The notices that wait stay.
+    Changed(Box<(Route, Arc<ChannelCounters>)>),
+    /// The configuration has the channel no more.
+    Removed,
+}
+
+/// The surroundings of a decision about one channel.
+struct ChannelContext<'a> {
+    channel: &'a dyn Channel,
+    counters: &'a ChannelCounters,
+    now: Instant,
+}
+
+/// The next thing to send.
+enum DueNotice {
+    /// One notice to post.
+    Post(Box<Notice>),
+    /// All incidents that were followed.
+    Repeat,
+}
+
+/// Everything that a channel has still to be told.
+trait Backlog: Send {
+    /// Adds a notice that the channel is to get.
+    fn follow(&mut self, notice: Notice, context: &ChannelContext<'_>);
+
+    /// Says incidents again that are open for this time; `None` is never.
+    fn remind_after(&mut self, after: Option<Duration>);
+
+    /// Ends the open incidents at a receiver that the configuration has no more.
+    fn remove(&mut self, _context: &ChannelContext<'_>) {}
+
+    /// Waits for no further notice, and repeats nothing.
+    fn close(&mut self, now: Instant);
+
+    /// Returns the time of the next attempt; `None` if nothing is to be sent.
+    fn next_at(&self) -> Option<Instant>;
+
+    /// Returns the attempt that is due.
+    fn take(&mut self, context: &ChannelContext<'_>) -> Option<DueNotice>;
+
+    /// Follows the result of the attempt that was taken last.
+    fn finish(&mut self, result: Result<(), PostError>, context: &ChannelContext<'_>);
+
+    /// Removes and returns all notices that were not delivered, oldest first.
+    fn abandon(&mut self) -> Vec<Notice>;
+}
+
 /// Delivers notices to one channel.
 pub(super) struct Delivery {
     channel: Box<dyn Channel>,
-    pace: DeliveryPace,
+    intake: Intake,
+}
+
+/// The receiving half of a delivery.
+struct Intake {
     counters: Arc<ChannelCounters>,
-    remind_after: Option<Duration>,
+    filter: IncidentFilter,
+    backlog: Box<dyn Backlog>,
+    /// Whether no further input can come.
+    is_closed: bool,
 }
 
-/// The notices that were received and are not delivered yet.
-struct Backlog {
-    /// The notices that later ones may still join.
-    waiting: NoticeQueue,
-    /// The notices that are being sent, oldest first.
-    unsent: VecDeque<Notice>,
-    /// The incidents that are open.
-    reminders: Reminders,
-}
-
-impl Backlog {
-    /// Removes and returns all notices, oldest first.
-    fn take(&mut self) -> impl Iterator<Item = Notice> {
-        std::mem::take(&mut self.unsent).into_iter().chain(self.waiting.take())
+impl Intake {
+    /// Takes an input; `None` means that there will be no further one.
+    fn receive(&mut self, channel: &dyn Channel, input: Option<ChannelInput>) {
+        let context = ChannelContext { channel, counters: &self.counters, now: now() };
+        match input {
+            Some(ChannelInput::Notice(notice)) => {
+                if self.filter.admits(&notice) {
+                    self.backlog.follow(*notice, &context);
+                }
+            }
+            Some(ChannelInput::Changed(change)) => {
+                let (route, counters) = *change;
+                self.backlog.remind_after(route.remind_after);
+                self.filter.set_route(route);
+                self.counters = counters;
+            }
+            Some(ChannelInput::Removed) => self.backlog.remove(&context),
+            None => {
+                self.is_closed = true;
+                self.backlog.close(context.now);
+            }
+        }
     }
-}
 
-/// The next thing to do while no notice waits.
-enum Wakeup {
-    /// A notice arrived.
-    Notice(Box<Notice>),
-    /// The queue is closed.
-    Closed,
-    /// Reminders are due.
-    Remind,
-    /// The open incidents are to be repeated.
-    Repeat,
+    /// Returns the attempt that is due.
+    fn take(&mut self, channel: &dyn Channel) -> Option<DueNotice> {
+        let context = ChannelContext { channel, counters: &self.counters, now: now() };
+        self.backlog.take(&context)
+    }
+
+    /// Follows the result of an attempt.
+    fn finish(&mut self, channel: &dyn Channel, result: Result<(), PostError>) {
+        let context = ChannelContext { channel, counters: &self.counters, now: now() };
+        self.backlog.finish(result, &context);
+    }
+
+    /// Drops everything that was not delivered, and returns it.
+    fn abandon(&mut self, why: &str) -> Vec<Notice> {
+        let left = self.backlog.abandon();
+        for notice in &left {
+            self.counters.dropped(notice, why);
+        }
+        left
+    }
 }
 
 impl Delivery {
@@ -140,26 +237,27 @@ impl Delivery {
     pub(super) fn new(
         channel: Box<dyn Channel>,
         pace: DeliveryPace,
+        route: Route,
         counters: Arc<ChannelCounters>,
     ) -> Self {
-        Self { channel, pace, counters, remind_after: None }
-    }
-
-    /// Says incidents again that are open for this time; `None` is never.
-    pub(super) fn reminding(self, remind_after: Option<Duration>) -> Self {
-        Self { remind_after, ..self }
+        let mut backlog: Box<dyn Backlog> = match channel.memory() {
+            IncidentMemory::Messages => Box::new(MessageBacklog::new(pace)),
+            memory => Box::new(IncidentLedger::new(pace, memory)),
+        };
+        backlog.remind_after(route.remind_after);
+        let filter = IncidentFilter::new(route);
+        let intake = Intake { counters, filter, backlog, is_closed: false };
+        Self { channel, intake }
     }
 
     /// Delivers the notices from `inbox` until that is closed and empty, or until `give_up` is set.
+    /// Returns the notices that were not delivered.
     #[expect(clippy::disallowed_methods, reason = "how long it worked between two panics")]
     pub(super) async fn run(
-        self,
-        mut inbox: mpsc::Receiver<Notice>,
+        mut self,
+        mut inbox: mpsc::Receiver<ChannelInput>,
         mut give_up: watch::Receiver<bool>,
-    ) {
-        let waiting = NoticeQueue::new(self.pace.window, !self.channel.knows_incidents());
-        let reminders = Reminders::new(self.remind_after);
-        let mut backlog = Backlog { waiting, unsent: VecDeque::new(), reminders };
+    ) -> Vec<Notice> {
         let mut rest = RestartBackoff::default();
         loop {
             let began = Instant::now();
@@ -167,157 +265,89 @@ impl Delivery {
                 biased;
                 // An error means that the sender is gone, so there is nothing to wait for.
                 Ok(_) = give_up.wait_for(|set| *set) => break,
-                done = caught("notices", self.deliver(&mut inbox, &mut backlog)) => match done {
-                    Ok(()) => break,
-                    Err(panicked) => panicked,
-                },
+                done = caught("notices", deliver(&*self.channel, &mut self.intake, &mut inbox)) => {
+                    match done {
+                        Ok(()) => break,
+                        Err(panicked) => panicked,
+                    }
+                }
             };
             let wait = rest.after(began.elapsed());
-            let (channel, shown) = (self.counters.channel(), seconds(wait));
+            let (channel, shown) = (self.intake.counters.channel(), seconds(wait));
             tracing::error!(channel, wait = shown, "{panicked}; begins anew");
-            for notice in backlog.take() {
-                self.counters.dropped(&notice, "a defect");
-            }
+            self.intake.abandon("a defect");
             if let Ok(Ok(_)) = tokio::time::timeout(wait, give_up.wait_for(|set| *set)).await {
                 break;
             }
             self.channel.renew();
         }
-        while let Ok(notice) = inbox.try_recv() {
-            self.admit(&mut backlog.waiting, notice);
+        while let Ok(input) = inbox.try_recv() {
+            self.intake.receive(&*self.channel, Some(input));
         }
-        for notice in backlog.take() {
-            self.counters.dropped(&notice, "the agent is ending");
-        }
+        self.intake.abandon("the agent is ending")
     }
+}
 
-    /// Runs the loop of [`Self::run`]. If it is dropped, the remaining notices are in `backlog`.
-    #[expect(clippy::disallowed_methods, reason = "reminders and repetitions have their own time")]
-    async fn deliver(&self, inbox: &mut mpsc::Receiver<Notice>, backlog: &mut Backlog) {
-        let Backlog { waiting, unsent, reminders } = backlog;
-        let mut repeat_at = self.channel.forgets().then(|| Instant::now() + self.pace.repeat_every);
-        loop {
-            if waiting.is_empty() {
-                match next(inbox, reminders.next(), repeat_at).await {
-                    Wakeup::Closed => return,
-                    Wakeup::Notice(notice) => self.follow(waiting, reminders, *notice),
-                    Wakeup::Remind => {
-                        for reminder in reminders.due(Instant::now()) {
-                            self.admit(waiting, reminder);
-                        }
-                    }
-                    Wakeup::Repeat => {
-                        while_receiving(self.repeat(), inbox, |late| {
-                            self.follow(waiting, reminders, late);
-                        })
-                        .await;
-                        repeat_at =
-                            self.channel.forgets().then(|| Instant::now() + self.pace.repeat_every);
-                    }
-                }
-                continue;
-            }
-            // While the inbox is open this is the whole window. Once it is closed nothing can join.
-            let joining = async {
-                while let Some(notice) = inbox.recv().await {
-                    self.follow(waiting, reminders, notice);
-                }
-            };
-            let _ = tokio::time::timeout(self.pace.window, joining).await;
-            *unsent = waiting.take();
-            while let Some(notice) = unsent.front() {
-                let sending = self.send(notice);
-                while_receiving(sending, inbox, |late| self.follow(waiting, reminders, late)).await;
-                unsent.pop_front();
-            }
+/// Sends due notices and receives others at the same time, until the inbox is closed and nothing is left.
+async fn deliver(
+    channel: &dyn Channel,
+    intake: &mut Intake,
+    inbox: &mut mpsc::Receiver<ChannelInput>,
+) {
+    loop {
+        if let Some(attempt) = intake.take(channel) {
+            let posting = post(channel, attempt, Arc::clone(&intake.counters));
+            let result = while_receiving(posting, channel, intake, inbox).await;
+            intake.finish(channel, result);
+            continue;
         }
-    }
-
-    /// Takes a notice from the queue. One that is no message, or that belongs to no incident where the
-    /// receiver knows nothing else, is not sent.
-    #[expect(clippy::disallowed_methods, reason = "reminders have their own time")]
-    fn follow(&self, waiting: &mut NoticeQueue, reminders: &mut Reminders, notice: Notice) {
-        // Another agent has sent the message, and reminds of it.
-        let is_quiet = notice.quiet && !self.channel.knows_incidents();
-        if !is_quiet || notice.status == IncidentStatus::Closed {
-            reminders.follow(&notice, Instant::now());
+        let next_at = intake.backlog.next_at();
+        if intake.is_closed && next_at.is_none() {
+            return;
         }
-        match notice.status {
-            _ if is_quiet => {}
-            IncidentStatus::Standing => self.channel.stand(&notice),
-            IncidentStatus::Event if self.channel.knows_incidents() => {}
-            _ => self.admit(waiting, notice),
-        }
-    }
-
-    /// Adds a notice to those that wait, which may be too many.
-    fn admit(&self, waiting: &mut NoticeQueue, notice: Notice) {
-        if let Some(gone) = waiting.add(notice) {
-            self.counters.dropped(&gone, "too many wait to be sent");
-        }
-    }
-
-    /// Sends all open incidents again. A panic counts as a failure that may pass.
-    async fn repeat(&self) {
-        match caught("a notice", self.channel.repeat()).await {
-            Ok(Ok(())) => self.counters.repeated(None),
-            Ok(Err(error)) => self.counters.repeated(Some(&error.to_string())),
-            Err(panicked) => {
-                self.channel.renew();
-                self.counters.repeated(Some(&panicked.to_string()));
-            }
-        }
-    }
-
-    /// Retries until the channel accepts the notice or further attempts are pointless.
-    async fn send(&self, notice: &Notice) {
-        let channel = self.counters.channel();
-        let mut backoff = Backoff::new(self.pace.first_wait, LONGEST_BACKOFF);
-        let mut tries_left = self.pace.tries;
-        loop {
-            tries_left = tries_left.saturating_sub(1);
-            let (why, retry_after) = match self.post(notice).await {
-                Ok(()) => {
-                    self.counters.delivered();
-                    return tracing::debug!(channel, "notice sent");
-                }
-                Err(PostError::Refused(why)) => return self.counters.failed(notice, &why),
-                Err(PostError::Later { why, retry_after }) => (why, retry_after),
-            };
-            let wait = backoff.next_jittered().max(retry_after.unwrap_or_default());
-            if tries_left == 0 || wait > LONGEST_WAIT {
-                return self.counters.failed(notice, &why);
-            }
-            tracing::info!(channel, why, wait = seconds(wait), "notice not sent yet");
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    /// Makes one attempt. A panic counts as a failure that may pass.
-    async fn post(&self, notice: &Notice) -> Result<(), PostError> {
-        match caught("a notice", self.channel.post(notice)).await {
-            Ok(posted) => posted,
-            Err(panicked) => {
-                let channel = self.counters.channel();
-                tracing::error!(channel, "{panicked}; it is tried again");
-                self.channel.renew();
-                Err(PostError::Later { why: panicked.to_string(), retry_after: None })
-            }
+        tokio::select! {
+            biased;
+            input = inbox.recv(), if !intake.is_closed => intake.receive(channel, input),
+            () = at(next_at) => {}
         }
     }
 }
 
-/// Waits for the next thing to do.
-async fn next(
-    inbox: &mut mpsc::Receiver<Notice>,
-    remind_at: Option<Instant>,
-    repeat_at: Option<Instant>,
-) -> Wakeup {
-    tokio::select! {
-        biased;
-        notice = inbox.recv() => notice.map_or(Wakeup::Closed, |notice| Wakeup::Notice(Box::new(notice))),
-        () = at(remind_at) => Wakeup::Remind,
-        () = at(repeat_at) => Wakeup::Repeat,
+/// Makes one attempt. A panic counts as a failure that may pass.
+async fn post(
+    channel: &dyn Channel,
+    attempt: DueNotice,
+    counters: Arc<ChannelCounters>,
+) -> Result<(), PostError> {
+    let posting = match &attempt {
+        DueNotice::Post(notice) => channel.post(notice),
+        DueNotice::Repeat => channel.repeat(),
+    };
+    match caught("a notice", posting).await {
+        Ok(posted) => posted,
+        Err(panicked) => {
+            tracing::error!(channel = counters.channel(), "{panicked}; it is tried again");
+            channel.renew();
+            Err(PostError::Later { why: panicked.to_string(), retry_after: None })
+        }
+    }
+}
+
+/// Runs `work` to its end and keeps draining the inbox at the same time, so that the queue does not
+/// fill up.
+async fn while_receiving<T>(
+    work: impl Future<Output = T>,
+    channel: &dyn Channel,
+    intake: &mut Intake,
+    inbox: &mut mpsc::Receiver<ChannelInput>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            input = inbox.recv(), if !intake.is_closed => intake.receive(channel, input),
+        }
     }
 }
 
@@ -329,25 +359,9 @@ async fn at(time: Option<Instant>) {
     }
 }
 
-/// Runs `work` to its end and keeps draining the inbox at the same time, so that the queue does not
-/// fill up.
-async fn while_receiving<T>(
-    work: impl Future<Output = T>,
-    inbox: &mut mpsc::Receiver<Notice>,
-    mut take: impl FnMut(Notice),
-) -> T {
-    let mut work = std::pin::pin!(work);
-    let mut open = true;
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            notice = inbox.recv(), if open => match notice {
-                Some(notice) => take(notice),
-                None => open = false,
-            },
-        }
-    }
+#[expect(clippy::disallowed_methods, reason = "notices have their own time")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 #[cfg(test)]

@@ -15,8 +15,6 @@ pub(super) const MAX_WAITING: usize = 100;
 pub(crate) struct NoticeQueue {
     /// Maximum time between notices that are merged.
     window: Duration,
-    /// Whether notices of several incidents are merged.
-    is_merging: bool,
     groups: VecDeque<Group>,
 }
 
@@ -29,10 +27,9 @@ struct Group {
 }
 
 impl NoticeQueue {
-    /// Creates an empty queue. Without `is_merging` each notice of another incident stays a message of
-    /// its own.
-    pub(crate) fn new(window: Duration, is_merging: bool) -> Self {
-        Self { window, is_merging, groups: VecDeque::new() }
+    /// Creates an empty queue.
+    pub(crate) fn new(window: Duration) -> Self {
+        Self { window, groups: VecDeque::new() }
     }
 
     /// Adds a notice. Returns the notice that was dropped for it, if any.
@@ -41,11 +38,9 @@ impl NoticeQueue {
     /// addresses, with nothing between the two that concerns the same addresses or the agent.
     #[must_use]
     pub(crate) fn add(&mut self, notice: Notice) -> Option<Notice> {
-        let Self { window, is_merging, .. } = *self;
+        let window = self.window;
         for group in self.groups.iter_mut().rev() {
-            if group.is_alike(&notice, window)
-                && (is_merging || group.notice.incident == notice.incident)
-            {
+            if group.is_alike(&notice, window) {
                 group.join(notice);
                 return None;
             }
@@ -57,11 +52,6 @@ impl NoticeQueue {
         self.groups.push_back(Group { notice, members });
         let too_many = self.groups.len() > MAX_WAITING;
         if too_many { self.groups.pop_front().map(|group| group.notice) } else { None }
-    }
-
-    /// Whether the queue is empty.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.groups.is_empty()
     }
 
     /// Removes and returns all waiting notices, oldest first.
@@ -83,6 +73,7 @@ impl Group {
             && apart <= window
             && notice.kind == own.kind
             && notice.status == own.status
+            && notice.mark == own.mark
             && notice.severity == own.severity
             && notice.dry_run == own.dry_run
             && notice.agent == own.agent
@@ -144,13 +135,14 @@ impl NoticeEvidence {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::{Isolated, Refused, Restored, Withdrawn};
+    use crate::notify::NoticeMark;
     use crate::notify::tests::notice;
 
     const WINDOW: Duration = Duration::from_secs(1);
 
     /// Returns the kinds and addresses that would be sent, in order.
     fn sent(notices: impl IntoIterator<Item = Notice>) -> Vec<String> {
-        let mut waiting = NoticeQueue::new(WINDOW, true);
+        let mut waiting = NoticeQueue::new(WINDOW);
         for notice in notices {
             assert_eq!(waiting.add(notice), None);
         }
@@ -190,6 +182,8 @@ mod tests {
         let mut other = notice(Refused, &[2]);
         other.reason = Some("floor".into());
         assert_eq!(sent([notice(Refused, &[1]), other]).len(), 2, "reasons stay apart");
+        let reminder = Notice { mark: NoticeMark::Still, ..notice(Withdrawn, &[2]) };
+        assert_eq!(sent([reminder, notice(Withdrawn, &[1])]).len(), 2, "news is no reminder");
         let mut late = notice(Withdrawn, &[2]);
         late.at += WINDOW + Duration::from_millis(1);
         assert_eq!(sent([notice(Withdrawn, &[1]), late]).len(), 2, "so do different seconds");
@@ -224,20 +218,9 @@ mod tests {
         }
     }
 
-    /// One page has one key, so a receiver of pages could close only one of two.
-    #[test]
-    fn notices_of_two_incidents_are_not_merged_for_a_receiver_that_knows_keys() {
-        let mut waiting = NoticeQueue::new(WINDOW, false);
-        for last in [1, 2, 3] {
-            assert_eq!(waiting.add(notice(Withdrawn, &[last])), None);
-        }
-        let kinds: Vec<String> = waiting.take().iter().map(brief).collect();
-        assert_eq!(kinds, ["withdrawn 1", "withdrawn 2", "withdrawn 3"]);
-    }
-
     #[test]
     fn a_merged_message_has_the_keys_of_all_its_incidents() {
-        let mut waiting = NoticeQueue::new(WINDOW, true);
+        let mut waiting = NoticeQueue::new(WINDOW);
         for last in [1, 2, 3] {
             assert_eq!(waiting.add(notice(Withdrawn, &[last])), None);
         }
@@ -276,7 +259,7 @@ mod tests {
         two.evidence = evidence(3, &["us-1"], 9);
         two.detail = Some("b".into());
         two.names.push("b.example.com".into());
-        let mut waiting = NoticeQueue::new(WINDOW, true);
+        let mut waiting = NoticeQueue::new(WINDOW);
         for notice in [one, two] {
             assert_eq!(waiting.add(notice), None);
         }
@@ -289,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_oldest_goes_when_too_many_wait() {
-        let mut waiting = NoticeQueue::new(WINDOW, true);
+        let mut waiting = NoticeQueue::new(WINDOW);
         let first = notice(Isolated, &[]);
         for count in 0..=MAX_WAITING {
             let mut next = notice(Isolated, &[]);
@@ -298,6 +281,6 @@ mod tests {
             assert_eq!(gone, (count == MAX_WAITING).then(|| first.clone()), "notice {count}");
         }
         assert_eq!(waiting.take().len(), MAX_WAITING);
-        assert!(waiting.is_empty());
+        assert!(waiting.take().is_empty());
     }
 }

@@ -52,35 +52,35 @@ pub(crate) async fn run(
     let mut was_well = true;
     loop {
         ticks.tick().await;
-        let life = pulse.judge(now(), probes_within);
-        if let Err(reason) = &life
-            && was_well
-        {
-            tracing::warn!(reason, "no heartbeat: this agent does not watch");
-        }
-        was_well = life.is_ok();
-        let beat = match life {
-            Ok(()) => Beat::Up { agent: &agent },
-            Err(ref reason) => Beat::Down { agent: &agent, reason },
-        };
-        match caught("a heartbeat", send(&service, &beat)).await {
-            Ok(Ok(true)) => counters.beat_sent(),
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) => counters.beat_failed(&error.to_string()),
-            Err(panicked) => counters.beat_failed(&panicked.to_string()),
-        }
-    }
-}
-
-/// Sends a heartbeat, at the third attempt if need be. Returns whether the service accepts one of this
-/// kind.
-async fn send(service: &HeartbeatService, beat: &Beat<'_>) -> Result<bool, PostError> {
-    let mut tries_left = TRIES;
-    loop {
-        tries_left -= 1;
-        match service.send(beat).await {
-            Err(PostError::Later { .. }) if tries_left > 0 => tokio::time::sleep(PAUSE).await,
-            sent => return sent,
+        let mut tries_left = TRIES;
+        loop {
+            tries_left -= 1;
+            // Before each attempt: the agent may have stopped to watch since the last one.
+            let life = pulse.judge(now(), probes_within);
+            if let Err(reason) = &life
+                && was_well
+            {
+                tracing::warn!(reason, "no heartbeat: this agent does not watch");
+            }
+            was_well = life.is_ok();
+            let beat = match life {
+                Ok(()) => Beat::Up { agent: &agent },
+                Err(ref reason) => Beat::Down { agent: &agent, reason },
+            };
+            match caught("a heartbeat", service.send(&beat)).await {
+                Ok(Ok(true)) => counters.beat_sent(),
+                Ok(Ok(false)) => {}
+                Ok(Err(error)) => {
+                    let may_pass = !matches!(error, PostError::Refused(_));
+                    if may_pass && tries_left > 0 {
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    }
+                    counters.beat_failed(&error.to_string());
+                }
+                Err(panicked) => counters.beat_failed(&panicked.to_string()),
+            }
+            break;
         }
     }
 }

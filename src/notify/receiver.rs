@@ -27,10 +27,13 @@ impl Receiver {
         Self { label: kind.word.into(), kind, settings, route: Route::default() }
     }
 
-    /// Whether `other` is the same channel: it needs no new one.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.label == other.label
-            && self.route == other.route
-            && self.settings.is_same_as(&*other.settings)
+    /// Whether `other` is the same channel under the same name.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.label == other.label && self.reaches(other)
+    }
+
+    /// Whether `other` reaches the same people in the same way.
+    pub(super) fn reaches(&self, other: &Self) -> bool {
+        self.settings.is_same_as(&*other.settings)
     }
 }

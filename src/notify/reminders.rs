@@ -28,14 +28,22 @@ struct TrackedIncident {
 }
 
 impl Reminders {
-    /// Creates reminders `after` this time; `None` is never.
-    pub(super) fn new(after: Option<Duration>) -> Self {
-        Self { after, open: BTreeMap::new() }
+    /// Creates reminders that are never due.
+    pub(super) fn new() -> Self {
+        Self { after: None, open: BTreeMap::new() }
+    }
+
+    /// Says incidents again that are open for this time; `None` is never.
+    pub(super) fn set_after(&mut self, after: Option<Duration>) {
+        self.after = after;
+        for incident in self.open.values_mut() {
+            incident.due = incident.received + after.unwrap_or_default();
+        }
     }
 
     /// Follows a notice, which is received `now`.
     pub(super) fn follow(&mut self, notice: &Notice, now: Instant) {
-        let Some(after) = self.after else { return };
+        let after = self.after.unwrap_or_default();
         match notice.status {
             IncidentStatus::Opened | IncidentStatus::Updated => {
                 let (notice, received, due) = (notice.clone(), now, now + after);
@@ -54,6 +62,7 @@ impl Reminders {
 
     /// Returns the time of the next reminder.
     pub(super) fn next(&self) -> Option<Instant> {
+        self.after?;
         self.open.values().map(|incident| incident.due).min()
     }
 
@@ -81,7 +90,8 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "any time serves")]
     fn a_reminder_says_that_the_incident_is_still_open_and_since_when() {
         let (start, hour) = (Instant::now(), Duration::from_hours(1));
-        let mut reminders = Reminders::new(Some(hour));
+        let mut reminders = Reminders::new();
+        reminders.set_after(Some(hour));
         reminders.follow(&notice(Withdrawn, &[1]), start);
         assert_eq!(reminders.next(), Some(start + hour));
         assert_eq!(reminders.due(start + hour / 2), []);
@@ -94,7 +104,7 @@ mod tests {
         assert!(reminder.rendering().body().contains("2001-09-09T01:46:40Z (for 1h)"));
         reminders.follow(&notice(Restored, &[1]), start + hour);
         assert_eq!(reminders.next(), None);
-        let mut never = Reminders::new(None);
+        let mut never = Reminders::new();
         never.follow(&notice(Withdrawn, &[1]), start);
         assert_eq!(never.next(), None);
     }

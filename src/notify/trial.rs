@@ -5,16 +5,21 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::delivery::{Channel, PostError};
+use super::delivery::{Channel, IncidentMemory, PostError};
 use super::receiver::Receiver;
 use super::{
     IncidentKey, IncidentStatus, Notice, NoticeEvidence, NoticeKind, NoticeMark, NotifyConfig,
     Severity,
 };
+use crate::backoff::Backoff;
 use crate::panics::caught;
 
 /// Maximum pause that a test waits for, if a channel asks for one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// The number of attempts to close an incident of the test, and the first pause between two of them.
+const END_TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The address in test notices, of a block for documentation.
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -79,20 +84,27 @@ async fn test(receiver: &Receiver, agent: &str, at: SystemTime) -> Vec<TrialResu
     results
 }
 
-/// Sends one notice, and once more if the channel asks for a short pause.
+/// Sends one notice, once more if the channel asks for a short pause, and an end until it is accepted.
 async fn answer(channel: &dyn Channel, receiver: &Receiver, notice: &Notice) -> TrialAnswer {
     let least = receiver.route.min_severity;
     if notice.worst < least {
         return TrialAnswer::NotSent(format!("min_severity is {least}"));
     }
-    if notice.status == IncidentStatus::Event && channel.knows_incidents() {
+    if notice.status == IncidentStatus::Event && channel.memory() != IncidentMemory::Messages {
         return TrialAnswer::NotSent("it gets incidents alone".to_owned());
     }
+    // An incident of the test must not stay open.
+    let is_end = notice.status == IncidentStatus::Closed;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut tries_left = if is_end { END_TRIES } else { 1 };
     let mut posted = caught("a notice", channel.post(notice)).await;
-    if let Ok(Err(PostError::Later { retry_after: Some(pause), .. })) = &posted
-        && *pause <= LONGEST_PAUSE
+    while let Ok(Err(PostError::Later { retry_after, .. })) = &posted
+        && (tries_left > 1 || retry_after.is_some_and(|pause| pause <= LONGEST_PAUSE))
+        && tries_left > 0
     {
-        tokio::time::sleep(*pause).await;
+        tries_left -= 1;
+        let pause = retry_after.unwrap_or_else(|| backoff.next_wait());
+        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
         posted = caught("a notice", channel.post(notice)).await;
     }
     match posted {

@@ -32,6 +32,9 @@ pub(super) use incidents::ShownIncident;
 /// Maximum time for the notices of channels that are closed.
 const LAST_NOTICES: Duration = Duration::from_secs(2);
 
+/// Maximum time for the notices of channels that a reload removes.
+const LAST_NOTICES_OF_REMOVED: Duration = Duration::from_mins(1);
+
 /// Sends notices about facts to people.
 pub(in crate::agent) struct NoticeObserver {
     notifier: Notifier,
@@ -126,7 +129,7 @@ impl Observer for NoticeObserver {
         self.reporter.follow(config);
         let _inside = self.talk.enter();
         let closed = self.notifier.reload(&config.sections.notify);
-        self.talk.spawn(closed.finish(LAST_NOTICES));
+        self.talk.spawn(closed.finish(LAST_NOTICES_OF_REMOVED));
         // For the channels that are new; the others know the open incidents.
         self.reporter.stand();
         self.reporter.reloaded();

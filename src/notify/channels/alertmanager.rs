@@ -19,7 +19,7 @@ use super::server::{SERVER, ServerKey};
 use super::{ChannelKeys, ChannelKind, ChannelSettings};
 use crate::config::keys::Key;
 use crate::config::section::SectionContext;
-use crate::notify::delivery::{Channel, PostError, Posting};
+use crate::notify::delivery::{Channel, IncidentMemory, PostError, Posting};
 use crate::notify::message::printable;
 use crate::notify::{IncidentKey, IncidentStatus, NO_PART, Notice};
 
@@ -165,20 +165,16 @@ impl AlertChannel {
 }
 
 impl Channel for AlertChannel {
-    fn knows_incidents(&self) -> bool {
-        true
+    fn memory(&self) -> IncidentMemory {
+        IncidentMemory::Forgetful
     }
 
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a> {
-        self.alerts().follow(notice, wall());
+        self.follow(notice);
         Box::pin(self.send())
     }
 
-    fn forgets(&self) -> bool {
-        true
-    }
-
-    fn stand(&self, notice: &Notice) {
+    fn follow(&self, notice: &Notice) {
         self.alerts().follow(notice, wall());
     }
 
@@ -199,6 +195,9 @@ fn labels(notice: &Notice) -> Value {
     labels.insert("alertname".to_owned(), json!(format!("goavail_{problem}")));
     labels.insert("severity".to_owned(), json!(notice.worst.word()));
     labels.insert("incident".to_owned(), json!(notice.incident.to_string()));
+    if notice.dry_run {
+        labels.insert("dry_run".to_owned(), json!("true"));
+    }
     for (label, part) in [("zone", zone), ("service", service), ("target", place)] {
         if part != NO_PART {
             labels.insert(label.to_owned(), json!(part));

@@ -9,13 +9,12 @@ use super::ChannelSettings;
 use super::poster::{AnswerRules, ChannelError, Poster};
 use super::secret::Secret;
 use crate::notify::Notice;
-use crate::notify::delivery::{Channel, Posting};
+use crate::notify::delivery::{Channel, IncidentMemory, Posting};
 
 /// A service that accepts each notice as one `POST` of JSON.
 pub(super) trait HookService: AnswerRules + fmt::Debug + Clone + PartialEq {
-    /// Whether the service keeps incidents by their keys. Then it gets each notice by itself, and
-    /// nothing that belongs to no incident.
-    const KNOWS_INCIDENTS: bool = false;
+    /// The memory that the service has of incidents.
+    const MEMORY: IncidentMemory = IncidentMemory::Messages;
 
     /// Returns the URL of the receiver.
     fn url(&self) -> &Secret;
@@ -52,8 +51,8 @@ struct Hook<S> {
 }
 
 impl<S: HookService> Channel for Hook<S> {
-    fn knows_incidents(&self) -> bool {
-        S::KNOWS_INCIDENTS
+    fn memory(&self) -> IncidentMemory {
+        S::MEMORY
     }
 
     fn post<'a>(&'a self, notice: &'a Notice) -> Posting<'a> {

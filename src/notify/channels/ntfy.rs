@@ -100,9 +100,10 @@ impl NtfyKeys {
 impl ChannelKeys for NtfyKeys {
     fn build(&self, table: &mut SectionContext<'_>) -> Option<Arc<dyn ChannelSettings>> {
         let topic = self.topic(table);
-        let has_token = self.token_file.at().is_some();
+        // A topic in a file of its own is a password too.
+        let has_secret = self.token_file.at().is_some() || self.topic_file.at().is_some();
         let token = self.token_file.read(SecretForm::Token, table);
-        let url = self.server.below(&[], has_token, table);
+        let url = self.server.below(&[], has_secret, table);
         let token = token.map(|token| Secret::new(format!("Bearer {}", token.expose())));
         Some(Arc::new(Ntfy { url: url?, topic: topic?, token }))
     }

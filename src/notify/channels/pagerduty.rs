@@ -15,6 +15,7 @@ use super::server::{SERVER, ServerKey};
 use super::{ChannelKeys, ChannelKind, ChannelSettings};
 use crate::config::keys::Key;
 use crate::config::section::SectionContext;
+use crate::notify::delivery::IncidentMemory;
 use crate::notify::message::printable;
 use crate::notify::{IncidentStatus, NO_PART, Notice};
 
@@ -96,14 +97,16 @@ impl AnswerRules for PagerDuty {
 }
 
 impl HookService for PagerDuty {
-    const KNOWS_INCIDENTS: bool = true;
+    const MEMORY: IncidentMemory = IncidentMemory::ByKey;
 
     fn url(&self) -> &Secret {
         &self.url
     }
 
     fn body(&self, notice: &Notice) -> Value {
-        let key = notice.incident.to_string();
+        // A rehearsal neither opens nor closes the page of a real incident.
+        let rehearsal = if notice.dry_run { "dry-run:" } else { "" };
+        let key = format!("{rehearsal}{}", notice.incident);
         let dedup_key = fitted(&key, LONGEST_KEY, Unit::Bytes, plain);
         let is_over = notice.status == IncidentStatus::Closed;
         let rendering = notice.rendering();

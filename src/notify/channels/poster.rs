@@ -26,6 +26,14 @@ const LONGEST_REASON: usize = 160;
 /// Minimum length of a part of a URL that may be a secret.
 const SECRET_PART: usize = 6;
 
+/// Answers that may be others later, besides the errors of a server.
+const PASSING: [StatusCode; 4] = [
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::REQUEST_TIMEOUT,
+    StatusCode::TOO_EARLY,
+    StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+];
+
 /// The meaning of a service's answers.
 pub(crate) trait AnswerRules: Send + Sync + 'static {
     /// Whether an answer with a status of success comes from the service: a portal that asks people to
@@ -136,7 +144,7 @@ impl Poster {
         };
         let mut answer = match request.send().await {
             Ok(answer) => answer,
-            Err(error) => return Err(later(error_chain(&SendError::from(error)))),
+            Err(error) => return Err(unanswered(&SendError::from(error))),
         };
         let body = start_of(&mut answer).await;
         let status = answer.status();
@@ -163,8 +171,9 @@ impl Poster {
         if let Some(reason) = reason.filter(|reason| !self.has_secret(reason)) {
             why = format!("{why}: {reason}");
         }
-        let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT];
-        if status.is_server_error() || busy.contains(&status) {
+        // What stands between, such as a proxy or a portal, answers with pages.
+        let is_foreign = is_html(&String::from_utf8_lossy(body));
+        if status.is_server_error() || PASSING.contains(&status) || is_foreign {
             let retry_after = retry_after::of(answer.headers()).max(answers.pause(body));
             return PostError::Later { why, retry_after };
         }
@@ -178,6 +187,12 @@ impl Poster {
         let mut parts = after_host.split(['/', '=', '&', ':']).chain(credentials.split(' '));
         parts.any(|part| part.len() >= SECRET_PART && text.contains(part))
     }
+}
+
+/// Returns the failure of a request that got no answer.
+fn unanswered(error: &SendError) -> PostError {
+    let why = error_chain(error);
+    if error.was_never_sent() { PostError::Unreachable(why) } else { later(why) }
 }
 
 /// Returns a failure that may pass.

@@ -218,13 +218,13 @@ fn channel(name: &str, tone: &str, more: &str) -> Receiver {
 }
 
 #[test]
-fn a_channel_is_the_same_while_nothing_of_it_changes() {
+fn a_channel_is_the_same_while_its_name_and_its_receiver_are() {
     let before = channel("a", "low", "");
     let rows = [
         ("a", "low", "", true),
         ("b", "low", "", false),
         ("a", "high", "", false),
-        ("a", "low", "min_severity = \"critical\"", false),
+        ("a", "low", "min_severity = \"critical\"", true),
     ];
     for (name, tone, more, want) in rows {
         assert_eq!(before.is_same_as(&channel(name, tone, more)), want, "{name} {tone} {more}");

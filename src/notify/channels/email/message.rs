@@ -22,8 +22,9 @@ const MOST_THREADS: usize = 10;
 /// Returns the identifier of a notice's message: the same for each attempt to send it, so that a
 /// mailer can drop one that arrives twice.
 pub(super) fn id(notice: &Notice, from: &Mailbox) -> String {
-    let Notice { agent, at, kind, mark, .. } = notice;
-    let text = format!("{} {agent} {at:?} {kind:?} {mark:?}", notice.incident);
+    let Notice { agent, at, kind, mark, status, targets, .. } = notice;
+    let text =
+        format!("{} {agent} {at:?} {kind:?} {mark:?} {status:?} {targets:?}", notice.incident);
     identifier(&text, from)
 }
 

@@ -21,6 +21,9 @@ use crate::text::{error_chain, one_line};
 /// Maximum time to deliver a message to all recipients.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Maximum time for the answer to the last command.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Maximum length in characters of an answer that is logged.
 const LONGEST_ANSWER: usize = 160;
 
@@ -43,6 +46,8 @@ pub(super) struct Failures {
     refused: (usize, Option<String>),
     /// The number of recipients to try again, and the first reason.
     later: (usize, Option<String>),
+    /// Whether the server could not be reached at all.
+    is_unreachable: bool,
 }
 
 impl Failures {
@@ -57,6 +62,7 @@ impl Failures {
     /// not.
     pub(super) fn into_result(self, recipients: usize) -> Result<(), PostError> {
         match (self.later, self.refused) {
+            ((_, Some(why)), _) if self.is_unreachable => Err(PostError::Unreachable(why)),
             ((count, Some(why)), _) => {
                 Err(PostError::Later { why: counted(count, recipients, &why), retry_after: None })
             }
@@ -111,8 +117,11 @@ impl SmtpSession {
         let attempt = self.transact(message, recipients, failures, &mut accepted);
         if tokio::time::timeout(LIMIT, attempt).await.is_err() {
             let left = recipients.len() - accepted.len() - failures.refused.0 - failures.later.0;
-            let why = format!("no answer from {} within {} s", self.host, LIMIT.as_secs());
-            failures.add(left, false, why);
+            // Without anybody left the server has the message, and was slow to say goodbye.
+            if left > 0 {
+                let why = format!("no answer from {} within {} s", self.host, LIMIT.as_secs());
+                failures.add(left, false, why);
+            }
         }
         accepted
     }
@@ -129,13 +138,14 @@ impl SmtpSession {
             Ok(connection) => connection,
             Err(error) => {
                 let is_permanent = error.is_permanent();
+                failures.is_unreachable = !is_permanent && error.status().is_none();
                 return failures.add(recipients.len(), is_permanent, self.why(&error));
             }
         };
         let done = self.transaction(&mut connection, message, recipients, failures).await;
         accepted.extend(done);
         // The server has the message: its last word does not matter.
-        let _ = connection.command(Quit).await;
+        let _ = tokio::time::timeout(GOODBYE, connection.command(Quit)).await;
     }
 
     /// Connects, encrypts and logs in.

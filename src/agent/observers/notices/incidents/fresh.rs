@@ -71,7 +71,7 @@ impl FreshIncidents {
             notices.retain(|notice| open[&notice.incident].is_ours());
             return notices;
         }
-        let mut queue = NoticeQueue::new(FRESH_FOR.saturating_mul(60), true);
+        let mut queue = NoticeQueue::new(FRESH_FOR.saturating_mul(60));
         let mut group: Option<OpenIncident> = None;
         for notice in notices {
             let Some(single) = open.remove(&notice.incident) else { continue };

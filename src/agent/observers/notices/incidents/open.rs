@@ -87,7 +87,7 @@ impl OpenIncident {
             over_since: BTreeMap::new(),
             detail: notice.detail.clone(),
             joined_at: now,
-            pending: NoticeQueue::new(PENDING_FOR, true),
+            pending: NoticeQueue::new(PENDING_FOR),
             pending_until: None,
         }
     }
