@@ -75,21 +75,28 @@ fn the_page_of_a_portal_and_a_redirect_to_it_are_no_success() {
     let elsewhere = StandIn::start(hosted::answer);
     let location = format!("Location: http://{}/\r\n", elsewhere.address);
     let location: &'static str = Box::leak(location.into_boxed_str());
-    for (status, headers, want) in [
+    let answers = [
         ("200 OK", "Content-Type: text/html\r\n", "a web page that is not from the service"),
         ("302 Found", location, "which leads elsewhere and is not followed"),
         ("307 Temporary Redirect", location, "which leads elsewhere and is not followed"),
-    ] {
-        let server = StandIn::start(move |_| Reply { status, headers, body: page.to_owned() });
-        let said = all_channels(&server).run(&["notify", "--test"]);
-        assert_eq!(said.code, Some(1), "{status}: {}{}", said.stdout, said.stderr);
-        for channel in ["slack", "discord", "teams", "telegram", "ntfy", "pagerduty"] {
-            let rows = rows(&said, channel);
-            let failed = rows.iter().filter(|row| row.contains(want)).count();
-            assert!(failed >= 4, "{status}: {channel}: {rows:#?}");
+    ];
+    // The ends of incidents are tried several times, so each takes some seconds.
+    std::thread::scope(|threads| {
+        for (status, headers, want) in answers {
+            threads.spawn(move || {
+                let server =
+                    StandIn::start(move |_| Reply { status, headers, body: page.to_owned() });
+                let said = all_channels(&server).run(&["notify", "--test"]);
+                assert_eq!(said.code, Some(1), "{status}: {}{}", said.stdout, said.stderr);
+                for channel in ["slack", "discord", "teams", "telegram", "ntfy", "pagerduty"] {
+                    let rows = rows(&said, channel);
+                    let failed = rows.iter().filter(|row| row.contains(want)).count();
+                    assert!(failed >= 4, "{status}: {channel}: {rows:#?}");
+                }
+                is_clean(&said);
+            });
         }
-        is_clean(&said);
-    }
+    });
     assert!(elsewhere.received().is_empty(), "nothing is sent elsewhere");
 }
 
