@@ -13,8 +13,7 @@ use crate::engine::plan::Desired;
 /// The largest number of targets that are all explained after an event.
 const MOST_TARGETS: usize = 40;
 
-/// The number of events with consequences that are all looked at, and the number of those after them of which
-/// one is: long random scenes would take too long.
+/// Long random scenes would take too long: after so many events with consequences, one of so many is looked at.
 const ALL_OF: u32 = 100;
 const ONE_OF: u32 = 8;
 
