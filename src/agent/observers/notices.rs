@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use self::draft::NoticeDraft;
 use self::reporter::Reporter;
 use super::Observer;
-use super::warnings::WarningChange;
+use super::warnings::CertificateChange;
 use crate::agent::clock::Clock;
 use crate::agent::state_store::StateStore;
 use crate::dns::confirm::effect::ZoneNews;
@@ -90,9 +90,9 @@ impl NoticeObserver {
         Some(shown)
     }
 
-    /// Follows a certificate that ends soon, or was renewed.
-    pub(super) fn warned(&mut self, engine: &Engine, change: &WarningChange) {
-        self.reporter.warned(engine, change);
+    /// Follows what is known about a certificate.
+    pub(super) fn certificate(&mut self, engine: &Engine, change: &CertificateChange) {
+        self.reporter.certificate(engine, change);
         self.send_due();
     }
 

@@ -253,13 +253,6 @@ impl Incidents {
         Some(incident.complete(key, notice))
     }
 
-    /// Marks the incidents with a problem as not confirmed: their confirmation is forgotten.
-    pub(super) fn doubt(&mut self, problem: IncidentProblem) {
-        for (_, incident) in self.open.iter_mut().filter(|(key, _)| key.problem == problem) {
-            incident.is_inherited = true;
-        }
-    }
-
     /// Makes the notices about new incidents that have waited long enough. `others` are the agents that
     /// have come to see the same since.
     pub(super) fn settle(&mut self, now: Moment, others: impl Fn(&Notice) -> OtherAgents) {

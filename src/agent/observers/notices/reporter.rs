@@ -9,7 +9,7 @@ use super::hidden::HiddenChanges;
 use super::incidents::{Incidents, OtherAgents, ShownIncident};
 use super::{acts, events, keys};
 use crate::agent::clock::{Clock, wall, wall_at};
-use crate::agent::observers::warnings::WarningChange;
+use crate::agent::observers::warnings::CertificateChange;
 use crate::dns::confirm::effect::{EffectNews, ZoneNews};
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
@@ -104,8 +104,6 @@ impl Reporter {
 
     /// Reports that a configuration took the place of another one.
     pub(super) fn reloaded(&mut self) {
-        // Another request may have taken the place of the one that was answered with the warning.
-        self.incidents.doubt(IncidentProblem::Certificate);
         self.report(NoticeDraft::new(NoticeKind::Reloaded));
     }
 
@@ -238,18 +236,35 @@ impl Reporter {
         }
     }
 
-    /// Follows a certificate that ends soon, or was renewed.
-    pub(super) fn warned(&mut self, engine: &Engine, change: &WarningChange) {
+    /// Follows what is known about a certificate.
+    pub(super) fn certificate(&mut self, engine: &Engine, change: &CertificateChange) {
+        let (endpoint, warning) = match change {
+            CertificateChange::Ends(endpoint, warning) => (*endpoint, Some(warning.clone())),
+            CertificateChange::Fine(endpoint) => (*endpoint, None),
+            CertificateChange::Forgotten(asked) => {
+                self.seen.certificates.remove(asked);
+                return;
+            }
+        };
+        self.seen.certificates.extend(causes::asked(engine, endpoint).map(|it| (it, warning.is_some())));
         let settings = engine.settings();
-        for target in engine.targets_at(change.endpoint) {
-            let key = keys::of_target(settings, target, IncidentProblem::Certificate);
-            let kind = match change.warning {
+        for target in engine.targets_at(endpoint) {
+            let (key, named) = (
+                keys::of_target(settings, target, IncidentProblem::Certificate),
+                draft::named(settings, target),
+            );
+            let kind = match &warning {
                 Some(_) => NoticeKind::CertificateEnds,
-                None => NoticeKind::CertificateRenewed,
+                // Another check of the same target may have a certificate that ends soon.
+                None if !self.seen.ends_soon(engine, target)
+                    && self.incidents.is_open(&key, Some(&named)) =>
+                {
+                    NoticeKind::CertificateRenewed
+                }
+                None => continue,
             };
-            let draft = NoticeDraft::new(kind).targets([draft::named(settings, target)]).of(key);
-            let ahead = keys::ahead(engine, target);
-            self.report_after(draft.explained(change.warning.clone()), ahead);
+            let draft = NoticeDraft::new(kind).targets([named]).of(key);
+            self.report_after(draft.explained(warning.clone()), keys::ahead(engine, target));
         }
     }
 

@@ -1,5 +1,6 @@
 //! The table of incidents in the documents, row by row.
 
+mod certificates;
 mod scenes;
 
 use std::collections::{BTreeMap, BTreeSet};
