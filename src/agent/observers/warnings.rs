@@ -27,14 +27,14 @@ pub(in crate::agent) struct WarningObserver {
     ids: Ids,
     /// The requests that were answered, each with whether the last answer had a warning.
     answered: BTreeMap<AskedRequest, bool>,
-    /// What is known about certificates since that was last taken.
+    /// The news about certificates since they were last taken.
     changes: Vec<CertificateChange>,
 }
 
 /// A request, and the address that it is sent to.
 pub(in crate::agent) type AskedRequest = (RequestId, IpAddr);
 
-/// What became known about a certificate.
+/// News about a certificate.
 pub(in crate::agent) enum CertificateChange {
     /// It ends soon, as the warning says.
     Ends(EndpointId, String),
@@ -50,7 +50,7 @@ impl WarningObserver {
         Self { details, ids, answered: BTreeMap::new(), changes: vec![] }
     }
 
-    /// Removes and returns what became known about certificates.
+    /// Removes and returns the news about certificates.
     pub(super) fn take_changes(&mut self) -> Vec<CertificateChange> {
         std::mem::take(&mut self.changes)
     }
@@ -68,9 +68,10 @@ impl WarningObserver {
                     let warning = &*visible(&warning);
                     warn!(%target, service, check, warning, "target answers, with a warning");
                 }
-                self.changes.push(match warning.starts_with(CERTIFICATE) {
-                    true => CertificateChange::Ends(id, warning),
-                    false => CertificateChange::Fine(id),
+                self.changes.push(if warning.starts_with(CERTIFICATE) {
+                    CertificateChange::Ends(id, warning)
+                } else {
+                    CertificateChange::Fine(id)
                 });
             }
             None if before == Some(true) => {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::incidents::{Cause, Suspect};
 use super::keys;
-use crate::engine::Engine;
 use crate::agent::observers::warnings::AskedRequest;
+use crate::engine::Engine;
 use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use crate::engine::types::{Health, Method};
 use crate::engine::{Moment, TargetView};
@@ -155,7 +155,7 @@ fn of_zone(engine: &Engine, seen: &Seen, zone: ZoneId, suspect: Suspect<'_>) -> 
 
 /// Whether a key is that of an owner name.
 fn is(key: &IncidentKey, name: &str) -> bool {
-    key.place == IncidentKey::new(None, None, Some(name), key.problem).place
+    key.without_agent().place == IncidentKey::new(None, None, Some(name), key.problem).place
 }
 
 fn of_service(
@@ -221,7 +221,7 @@ fn of_target(
         }
         Problem::Certificate => {
             over_if(seen.are_all_renewed(engine, target), "no certificate of it ends soon any more")
-        },
+        }
         problem @ (Problem::Floor
         | Problem::MaxOut
         | Problem::NoQuorum

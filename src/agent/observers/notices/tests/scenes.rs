@@ -1,5 +1,7 @@
 //! A scene for each problem: it begins, changes, and ends.
 
+mod engine;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -43,6 +45,8 @@ pub(super) struct Scene {
     reporter: Reporter,
     clock: Clock,
     sent: Vec<Notice>,
+    /// Whether no address can be taken out.
+    is_at_floor: bool,
 }
 
 impl Scene {
@@ -54,7 +58,8 @@ impl Scene {
     pub(super) fn with(settings: Settings) -> Self {
         let clock = Clock::start();
         let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
-        Self { engine, reporter: Reporter::new("sfo-1", false, clock), clock, sent: vec![] }
+        let reporter = Reporter::new("sfo-1", false, clock);
+        Self { engine, reporter, clock, sent: vec![], is_at_floor: false }
     }
 
     /// Returns the notices so far.
@@ -67,22 +72,29 @@ impl Scene {
         &self.engine
     }
 
+    /// Lets a fact happen.
+    pub(super) async fn happens(&mut self, fact: Fact) {
+        self.fact(fact).await;
+    }
+
     /// Follows other settings.
     pub(super) fn reload(&mut self, settings: Settings) {
         self.engine.handle(Moment::START, Event::Reloaded(Box::new(settings)));
         self.reporter.reloaded();
     }
 
-    /// Removes and returns what was told: status, kind and key.
+    /// Removes and returns the notices so far, in words: status, kind and key.
     pub(super) fn told(&mut self) -> Vec<String> {
         let told = std::mem::take(&mut self.sent).into_iter();
-        let told = told.map(|it| format!("{} {} {}", it.status.word(), it.kind.word(), it.incident));
+        let told =
+            told.map(|it| format!("{} {} {}", it.status.word(), it.kind.word(), it.incident));
         told.collect()
     }
 
     /// Starts again with the incidents in the state file.
     pub(super) fn restart(&mut self) {
         self.sent.extend(self.reporter.take_all());
+        self.reporter.delivered();
         let saved = self.reporter.saved();
         self.reporter = Reporter::new("sfo-1", false, self.clock);
         self.reporter.inherit(&saved);
@@ -180,9 +192,14 @@ impl Scene {
     }
 
     fn effect(&mut self, state: EffectState) {
+        self.effect_of(Some(SERVICE), state);
+    }
+
+    /// Lets name servers show the withdrawal of the first target, or not.
+    pub(super) fn effect_of(&mut self, service: Option<ServiceId>, state: EffectState) {
         let effect = ChangeEffect {
             id: ChangeId::FIRST,
-            service: Some(SERVICE),
+            service,
             address: address(1),
             kind: ChangeKind::Withdrawn,
             names: vec!["www.example.com".to_owned()],
@@ -202,6 +219,13 @@ impl Scene {
         self.reporter.effect(&self.engine, &news);
         // So that the incident has something to be asked about.
         self.sent.extend(self.reporter.take_due());
+    }
+
+    /// A withdrawal of the first target is confirmed.
+    pub(super) async fn is_withdrawn(&mut self) {
+        let names = vec!["www.example.com".to_owned()];
+        let gone = Withdrawal { names, ..Withdrawal::default() };
+        self.fact(applied(1, [gone], [], [])).await;
     }
 
     /// A change is not visible, and is undone.
