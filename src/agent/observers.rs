@@ -63,7 +63,7 @@ impl Observer for Observers {
         self.warnings.fact(engine, fact);
         self.heartbeat.fact(engine, fact);
         for change in self.warnings.take_changes() {
-            self.notices.warned(engine, &change);
+            self.notices.certificate(engine, &change);
         }
         if let Some(status) = &mut self.status {
             status.fact(engine, fact);

@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 
 use super::Engine;
 use super::action::{Action, Announcement};
-use super::fact::Fact;
-use super::ids::TargetRef;
+use super::fact::{Fact, Reason};
+use super::ids::{ServiceId, TargetRef};
 use super::journal::Noted;
 use super::peers::AnnounceDue;
 use super::quorum::{self, Ballot, PeerVote, rank};
 use super::schedule::Item;
 use super::types::{Health, PeerState, Vote};
+
+/// The most targets that are looked at to learn whether a peer sees them as this agent does.
+const MOST_COMPARED: usize = 1_000;
 
 impl Engine {
     /// Discards the peers' votes if the process was suspended. This happens on every event: queued
@@ -108,6 +111,39 @@ impl Engine {
             (ballot.vote == Vote::Up) == is_up && !self.peers.is_legacy(ballot.peer)
         });
         votes.map(|ballot| ballot.peer)
+    }
+
+    /// Returns the peers that are alive.
+    pub fn live_peers(&self) -> BTreeSet<SocketAddr> {
+        self.peers.live().collect()
+    }
+
+    /// Returns the peers that come before this agent for a service with targets that fail alike, as far
+    /// as they may see the same: they have no vote on those targets. One without votes on other targets
+    /// may be isolated, so it is left out if there are other targets.
+    pub fn agents_before_alike(&self, service: ServiceId) -> Vec<SocketAddr> {
+        let its = self.services.get(service);
+        let own = self.context.settings.cluster.as_ref().map(|cluster| cluster.own);
+        let first = its.and_then(|service| service.settings.targets.iter().min());
+        let (Some(own), Some(its), Some(first)) = (own, its, first) else { return vec![] };
+        let mut peers = self.live_peers();
+        peers.retain(|peer| !self.peers.is_legacy(*peer));
+        let (mut others, mut heard) = (false, BTreeSet::new());
+        for view in self.targets().take(MOST_COMPARED) {
+            let target = TargetRef { service: view.service, address: view.address };
+            let voters = self.votes_on(target).map(|ballot| ballot.peer);
+            if view.reason == Some(Reason::Alike) {
+                if view.service == service {
+                    voters.for_each(|peer| _ = peers.remove(&peer));
+                }
+            } else {
+                others |= view.proven;
+                heard.extend(voters);
+            }
+        }
+        peers.retain(|peer| !others || heard.contains(peer));
+        let name = its.target_name(*first);
+        peers.into_iter().filter(|peer| rank(name, own, &[*peer]) > 0).collect()
     }
 
     /// Returns the votes on a target that count now.

@@ -116,6 +116,11 @@ impl Peers {
         self.ballots.agreement(poll, now)
     }
 
+    /// Iterates over the peers that are alive.
+    pub(super) fn live(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.ballots.live()
+    }
+
     /// Whether a peer is a legacy agent.
     pub(super) fn is_legacy(&self, peer: SocketAddr) -> bool {
         self.ballots.is_legacy(peer)

@@ -222,6 +222,11 @@ impl Ballots {
         self.voters.get(&peer).is_some_and(|voter| voter.alive)
     }
 
+    /// Iterates over the peers that are alive.
+    pub(crate) fn live(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.voters.iter().filter(|(_, voter)| voter.alive).map(|(peer, _)| *peer)
+    }
+
     /// Whether `peer` is a legacy agent, which repeats nothing.
     pub(crate) fn is_legacy(&self, peer: SocketAddr) -> bool {
         self.voters.get(&peer).is_some_and(Voter::is_legacy)

@@ -170,6 +170,15 @@ impl Engine {
         self.canaries.is_isolated()
     }
 
+    /// Whether a target is down because it asked to be taken out.
+    pub fn is_asking(&self, target: TargetRef) -> bool {
+        let service = self.services.get(target.service);
+        let target = service.and_then(|service| service.target(target.address));
+        let its =
+            service.zip(target).map(|(service, target)| service.health_of(target, &self.health));
+        its.is_some_and(|its| its.asked)
+    }
+
     /// Whether the last listing of its zone matched the verdict on a target.
     pub fn is_followed(&self, target: TargetRef) -> bool {
         let service = self.services.get(target.service);

@@ -14,7 +14,8 @@
 //! | a zone or its provider | the zone | `_` | `_` |
 //! | one agent alone | `_` | `_` | the name of the agent |
 //!
-//! The name of an agent is in no other key. A key has at most 255 bytes, since receivers accept no more.
+//! A problem that each agent has by itself (with a provider, a zone, an owner name, or the evidence about a
+//! target) has the agent behind its place: `_@sfo-1`. The name of an agent is in no other key. A key has at most 255 bytes, since receivers accept no more.
 
 use std::fmt;
 
@@ -27,6 +28,9 @@ pub const NO_PART: &str = "_";
 
 /// Maximum length in bytes of a part of a key. Longer ones are cut, with a hash of the whole.
 const LONGEST_PART: usize = 72;
+
+/// Maximum length in bytes of the name of an agent behind a place.
+const LONGEST_AGENT: usize = 40;
 
 /// The key of an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,7 +65,27 @@ impl IncidentKey {
     /// Returns the key of the same problem of the whole service.
     #[must_use]
     pub fn of_service(&self) -> Self {
-        Self { place: NO_PART.to_owned(), ..self.clone() }
+        let agent = self.place.find('@').map_or("", |at| &self.place[at..]);
+        Self { place: format!("{NO_PART}{agent}"), ..self.clone() }
+    }
+
+    /// Returns the key of the same problem as one agent has it.
+    #[must_use]
+    pub fn at_agent(self, agent: &str) -> Self {
+        let place = format!("{}@{}", self.without_agent().place, cut(agent, LONGEST_AGENT));
+        Self { place, ..self }
+    }
+
+    /// Returns the key without the agent that has the problem.
+    #[must_use]
+    pub fn without_agent(&self) -> Self {
+        let place = self.place.split('@').next().unwrap_or(NO_PART).to_owned();
+        Self { place, ..self.clone() }
+    }
+
+    /// Whether this is the key of many targets, or of the service itself.
+    pub fn is_of_many(&self) -> bool {
+        self.without_agent().place == NO_PART
     }
 }
 
@@ -74,11 +98,15 @@ impl fmt::Display for IncidentKey {
 
 /// Returns a name as a part of a key: without slashes, spaces and control characters, and not too long.
 fn part(name: Option<&str>) -> String {
-    let name = name.unwrap_or_default();
+    cut(name.unwrap_or_default(), LONGEST_PART)
+}
+
+/// Returns a name as a part of a key of at most `longest` bytes.
+fn cut(name: &str, longest: usize) -> String {
     let mut part = one_line(name, '_').replace(['/', ' '], "_");
-    if part.len() > LONGEST_PART {
+    if part.len() > longest {
         let hash = format!("~{:016x}", fnv(name.as_bytes()));
-        let cut = part.floor_char_boundary(LONGEST_PART - hash.len());
+        let cut = part.floor_char_boundary(longest - hash.len());
         part.truncate(cut);
         part += &hash;
     }

@@ -78,6 +78,28 @@ pub struct SavedIncident {
     /// The agents that report about it instead of this one.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub left_to: BTreeSet<SocketAddr>,
+    /// Whether its first notice was sent long enough ago to be delivered.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub told: bool,
+    /// Whether all of it happened in dry-run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// The free text of its last notice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The name of its zone for people, where zones are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_zone: Option<String>,
+}
+
+/// Returns the value for files of earlier versions, which do not have it: their incidents were told.
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the library asks for it")]
+const fn is_yes(told: &bool) -> bool {
+    *told
 }
 
 /// A target of an incident.

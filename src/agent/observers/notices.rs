@@ -4,9 +4,11 @@ mod acts;
 mod causes;
 mod draft;
 mod events;
+mod found;
 mod hidden;
 mod incidents;
 mod keys;
+mod ranks;
 mod reporter;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use tokio::runtime::Handle;
 use self::draft::NoticeDraft;
 use self::reporter::Reporter;
 use super::Observer;
-use super::warnings::WarningChange;
+use super::warnings::CertificateChange;
 use crate::agent::clock::Clock;
 use crate::agent::state_store::StateStore;
 use crate::dns::confirm::effect::ZoneNews;
@@ -83,7 +85,13 @@ impl NoticeObserver {
             self.notifier.send(&notice);
         }
         self.store.note_incidents(self.reporter.saved());
+        let counters = self.notifier.counters().clone();
+        let lost_before = lost(&counters);
         self.notifier.close(LAST_NOTICES).await;
+        if counters.failing().is_empty() && lost(&counters) == lost_before {
+            self.reporter.delivered();
+            self.store.note_incidents(self.reporter.saved());
+        }
     }
 
     /// Returns the open incidents, if they changed since the last call. They are in the state then.
@@ -93,9 +101,9 @@ impl NoticeObserver {
         Some(shown)
     }
 
-    /// Follows a certificate that ends soon, or was renewed.
-    pub(super) fn warned(&mut self, engine: &Engine, change: &WarningChange) {
-        self.reporter.warned(engine, change);
+    /// Follows the answers about a certificate.
+    pub(super) fn certificate(&mut self, engine: &Engine, change: &CertificateChange) {
+        self.reporter.certificate(engine, change);
         self.send_due();
     }
 
@@ -104,6 +112,12 @@ impl NoticeObserver {
             self.notifier.send(&notice);
         }
     }
+}
+
+/// Returns the number of notices that were not delivered.
+fn lost(counters: &NoticeCounters) -> u64 {
+    let counts = counters.counts();
+    counts.iter().filter(|((_, outcome), _)| *outcome != "delivered").map(|(_, count)| count).sum()
 }
 
 impl Observer for NoticeObserver {

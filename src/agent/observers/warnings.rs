@@ -25,28 +25,33 @@ const CERTIFICATE: &str = "the certificate";
 pub(in crate::agent) struct WarningObserver {
     details: Arc<Details>,
     ids: Ids,
-    /// The requests that were last answered with a warning.
-    warned: BTreeSet<(RequestId, IpAddr)>,
-    /// The certificates that end soon, or do so no more, since they were last asked about.
-    changes: Vec<WarningChange>,
+    /// The requests that were answered, each with whether the last answer had a warning.
+    answered: BTreeMap<AskedRequest, bool>,
+    /// The news about certificates since they were last taken.
+    changes: Vec<CertificateChange>,
 }
 
-/// A certificate that ends soon, or was renewed.
-pub(in crate::agent) struct WarningChange {
-    /// The endpoint with the certificate.
-    pub(in crate::agent) endpoint: EndpointId,
-    /// The warning, while there is one.
-    pub(in crate::agent) warning: Option<String>,
+/// A request, and the address that it is sent to.
+pub(in crate::agent) type AskedRequest = (RequestId, IpAddr);
+
+/// News about a certificate.
+pub(in crate::agent) enum CertificateChange {
+    /// It ends soon, as the warning says.
+    Ends(EndpointId, String),
+    /// The first answer of a request was without a warning, or the first one after a warning.
+    Fine(EndpointId),
+    /// It is no longer asked about.
+    Forgotten(AskedRequest),
 }
 
 impl WarningObserver {
     /// Creates an observer of the facts in `details`.
     pub(in crate::agent) fn new(details: Arc<Details>, ids: Ids) -> Self {
-        Self { details, ids, warned: BTreeSet::new(), changes: vec![] }
+        Self { details, ids, answered: BTreeMap::new(), changes: vec![] }
     }
 
-    /// Removes and returns the changes of warnings about certificates.
-    pub(super) fn take_changes(&mut self) -> Vec<WarningChange> {
+    /// Removes and returns the news about certificates.
+    pub(super) fn take_changes(&mut self) -> Vec<CertificateChange> {
         std::mem::take(&mut self.changes)
     }
 
@@ -55,24 +60,28 @@ impl WarningObserver {
         let Method::Request(request) = endpoint.method else { return };
         let key = (request, endpoint.address);
         let warning = self.details.warning(request, endpoint.address);
+        let before = self.answered.insert(key, warning.is_some());
         match warning {
-            Some(warning) if self.warned.insert(key) => {
+            Some(warning) if before != Some(true) => {
                 for (service, check) in services(engine, id) {
                     let (target, service) = (endpoint.address, service.map(display));
                     let warning = &*visible(&warning);
                     warn!(%target, service, check, warning, "target answers, with a warning");
                 }
-                if warning.starts_with(CERTIFICATE) {
-                    self.changes.push(WarningChange { endpoint: id, warning: Some(warning) });
-                }
+                self.changes.push(if warning.starts_with(CERTIFICATE) {
+                    CertificateChange::Ends(id, warning)
+                } else {
+                    CertificateChange::Fine(id)
+                });
             }
-            None if self.warned.remove(&key) => {
+            None if before == Some(true) => {
                 for (service, check) in services(engine, id) {
                     let (target, service) = (endpoint.address, service.map(display));
                     info!(%target, service, check, "target answers without a warning again");
                 }
-                self.changes.push(WarningChange { endpoint: id, warning: None });
+                self.changes.push(CertificateChange::Fine(id));
             }
+            None if before.is_none() => self.changes.push(CertificateChange::Fine(id)),
             _ => {}
         }
     }
@@ -107,6 +116,7 @@ impl Observer for WarningObserver {
             }
         }
         self.details.retain(|request, address| watched.contains(&(request, address)));
-        self.warned.retain(|key| watched.contains(key));
+        let gone = self.answered.extract_if(.., |key, _| !watched.contains(key));
+        self.changes.extend(gone.map(|(key, _)| CertificateChange::Forgotten(key)));
     }
 }

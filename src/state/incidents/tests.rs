@@ -20,6 +20,10 @@ fn incident(last: u8, severity: Severity) -> SavedIncident {
             names: ["www.example.com".to_owned()].into(),
         }],
         left_to: BTreeSet::new(),
+        told: true,
+        dry_run: false,
+        detail: None,
+        shown_zone: None,
     }
 }
 

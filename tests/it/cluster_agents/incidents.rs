@@ -161,8 +161,9 @@ fn an_incident_is_closed_once_although_the_agent_that_opened_it_dies() {
         Notices::end(agents);
         let (all, _) = notices.about("withdrawn");
         let words: Vec<_> = all.iter().map(|(_, word)| word.as_str()).collect();
-        assert_eq!(words, ["opened", "closed"], "{:#?}", notices.seen);
-        assert!(all[1].0 != opener, "{all:?}");
+        // The next one says it again, since the dead one may not have been heard.
+        assert_eq!(words, ["opened", "updated", "closed"], "{:#?}", notices.seen);
+        assert!(all[1..].iter().all(|(index, _)| *index != opener), "{all:?}");
     });
 }
 

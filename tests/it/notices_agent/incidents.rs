@@ -99,6 +99,9 @@ async fn a_killed_agent_restores_after_its_restart_and_closes_what_it_opened() {
     agent.kill();
     harness.open(0);
     let _agent = harness.confirmed(&top);
+    // It does not know whether the first notice was delivered.
+    let again = harness.tells("withdrawn", &[0]).await;
+    assert_eq!((course(&again), &again["since"]), (course(&opened), &opened["since"]));
     let closed = harness.tells("restored", &[0]).await;
     assert_eq!(course(&closed), ["closed", "info", "restored"]);
     for part in ["incident", "since"] {

@@ -45,6 +45,10 @@ pub(super) fn applied(engine: &Engine, fact: &Fact, incidents: &Incidents) -> Ve
         };
         drafts.push(draft.of(key).status(status));
     }
+    if settings.service(*service).is_none() {
+        // Nothing could end an incident of a service that is gone.
+        return drafts.into_iter().map(|it| it.status(IncidentStatus::Event)).collect();
+    }
     drafts
 }
 
@@ -82,16 +86,21 @@ pub(super) fn effect(
     let settings = engine.settings();
     let draft = draft::effect(kind, effect, settings);
     let hidden = IncidentProblem::NotVisible;
-    let Some(service) = effect.service else {
-        return draft.of(keys::of_zone(settings, zone, None, kind.problem(None)));
+    let target = effect.service.map(|service| TargetRef { service, address: effect.address });
+    let key = match target {
+        Some(target) => keys::of_target(settings, target, hidden),
+        None => keys::of_zone(settings, zone, Some(&effect.address.to_string()), hidden),
     };
-    let target = TargetRef { service, address: effect.address };
-    let key = keys::of_target(settings, target, hidden);
     if kind == NoticeKind::NotVisible {
         let is_dead = effect.kind == ChangeKind::Withdrawn;
         let severity = if is_dead { Severity::Critical } else { Severity::Warning };
         return draft.of(key).severity(severity);
     }
+    let Some(target) = target else {
+        let is_open = incidents.is_open(&key, None);
+        let its = IncidentKey { problem: kind.problem(None), ..key.clone() };
+        return if is_open { draft.of(key).status(IncidentStatus::Closed) } else { draft.of(its) };
+    };
     let named = draft::named(settings, target);
     if incidents.is_open(&key, Some(&named)) {
         return draft.of(key).status(IncidentStatus::Closed);

@@ -4,14 +4,15 @@
 //! earlier run left, those that ended by another hand, and those of something that the configuration
 //! no longer has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::incidents::{Cause, Suspect};
 use super::keys;
+use crate::agent::observers::warnings::AskedRequest;
 use crate::engine::Engine;
-use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
-use crate::engine::types::Health;
+use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
+use crate::engine::types::{Health, Method};
 use crate::engine::{Moment, TargetView};
 use crate::notify::{IncidentKey, IncidentProblem as Problem, NO_PART};
 use crate::settings::Config;
@@ -30,6 +31,8 @@ pub(super) struct Seen {
     pub(super) listed: BTreeSet<ZoneId>,
     /// The zones with a provider that fails now.
     pub(super) failing: BTreeSet<ZoneId>,
+    /// The requests that were answered in this run, each with whether its certificate ends soon.
+    pub(super) certificates: BTreeMap<AskedRequest, bool>,
     /// The names of the zones in which name servers are asked about changes.
     pub(super) proven: BTreeSet<String>,
     /// The time since when no target is assumed up any more.
@@ -53,8 +56,38 @@ impl Seen {
         }
     }
 
+    /// Whether a certificate of a target is known to end soon.
+    pub(super) fn ends_soon(&self, engine: &Engine, target: TargetRef) -> bool {
+        self.certificates_of(engine, target).any(|ends| ends == Some(true))
+    }
+
+    /// Whether all requests to a target were answered, none of them with a certificate that ends soon.
+    fn are_all_renewed(&self, engine: &Engine, target: TargetRef) -> bool {
+        self.certificates_of(engine, target).all(|ends| ends == Some(false))
+    }
+
+    /// Returns of each request to a target whether its certificate ends soon, if that is known.
+    fn certificates_of(
+        &self,
+        engine: &Engine,
+        target: TargetRef,
+    ) -> impl Iterator<Item = Option<bool>> {
+        let checks = engine.checks_of(target).into_iter();
+        let its = checks.filter_map(|check| asked(engine, check.endpoint));
+        its.map(|it| self.certificates.get(&it).copied())
+    }
+
     fn is_all_reported(&self, now: Moment) -> bool {
         self.confirmed_since.is_some_and(|since| now.since(since) >= REPORTED_WITHIN)
+    }
+}
+
+/// Returns the request of an endpoint, if it has one.
+pub(super) fn asked(engine: &Engine, endpoint: EndpointId) -> Option<AskedRequest> {
+    let endpoint = engine.endpoint(endpoint)?;
+    match endpoint.method {
+        Method::Request(request) => Some((request, endpoint.address)),
+        _ => None,
     }
 }
 
@@ -122,7 +155,7 @@ fn of_zone(engine: &Engine, seen: &Seen, zone: ZoneId, suspect: Suspect<'_>) -> 
 
 /// Whether a key is that of an owner name.
 fn is(key: &IncidentKey, name: &str) -> bool {
-    key.place == IncidentKey::new(None, None, Some(name), key.problem).place
+    key.without_agent().place == IncidentKey::new(None, None, Some(name), key.problem).place
 }
 
 fn of_service(
@@ -186,7 +219,9 @@ fn of_target(
         Problem::NotVisible if !seen.proven.contains(&suspect.key.zone) => {
             Cause::Gone("the name servers are not asked any more")
         }
-        Problem::Certificate => over_if(is_inherited && is_up, "it is not reported again"),
+        Problem::Certificate => {
+            over_if(seen.are_all_renewed(engine, target), "no certificate of it ends soon any more")
+        }
         problem @ (Problem::Floor
         | Problem::MaxOut
         | Problem::NoQuorum

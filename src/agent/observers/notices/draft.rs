@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::incidents;
 use crate::dns::confirm::effect::ChangeEffect;
 use crate::engine::event::{FailedCheck, Reason, Withdrawal, failed_in_words};
 use crate::engine::ids::TargetRef;
@@ -115,6 +116,12 @@ impl NoticeDraft {
         self
     }
 
+    /// Sets the next step for a person, where it is not that of the problem.
+    pub(super) fn advice(mut self, advice: &str) -> Self {
+        self.0.advice = Some(advice.to_owned());
+        self
+    }
+
     /// Sets the place of the notice in the course of the incident, where its kind does not decide it.
     pub(super) fn status(mut self, status: IncidentStatus) -> Self {
         self.0.status = status;
@@ -128,10 +135,13 @@ impl NoticeDraft {
         if notice.incident.zone == NO_PART {
             notice.incident = IncidentKey::of_agent(agent, problem);
         }
+        if incidents::is_each_agents(problem) {
+            notice.incident = notice.incident.at_agent(agent);
+        }
         let is_end = notice.status == IncidentStatus::Closed;
         notice.severity = if is_end { Severity::Info } else { notice.worst };
         if !is_end {
-            notice.advice = problem.advice().map(str::to_owned);
+            notice.advice = notice.advice.or_else(|| problem.advice().map(str::to_owned));
         }
         notice
     }

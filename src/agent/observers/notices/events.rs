@@ -2,10 +2,12 @@
 
 use super::draft::{NoticeDraft, named};
 use super::keys;
+use crate::engine::Engine;
 use crate::engine::event::{Fact, Reason};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
-use crate::notify::{IncidentProblem, NoticeKind};
+use crate::engine::types::Health;
+use crate::notify::{IncidentProblem, NoticeKind, Severity};
 use crate::text::{brief, first_few};
 
 /// The number of missing targets that a notice of isolation names.
@@ -90,6 +92,23 @@ fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
     Some(draft.targets(concerned(fact).into_iter().map(|target| named(settings, target))))
 }
 
+/// Whether a target that somebody ordered out has to stay because of the floor, and is not dead.
+pub(super) fn is_floor_by_order(engine: &Engine, fact: &Fact) -> bool {
+    let Fact::Refused { service, target, reason: Reason::Floor, .. } = fact else { return false };
+    let target = TargetRef { service: *service, address: *target };
+    let view = engine.target_view(target);
+    let is_drained = view.is_some_and(|it| it.drain.is_some() && it.health != Health::Down);
+    is_drained || engine.is_asking(target)
+}
+
+/// Makes the notice that a dead target stays one that a target by order stays.
+pub(super) fn by_order(draft: NoticeDraft) -> NoticeDraft {
+    draft.severity(Severity::Warning).advice(
+        "it was ordered out, and stays in DNS until another address is there, because min_in_service \
+         is reached",
+    )
+}
+
 /// Returns the number of missing targets, and the first of them if services are named.
 fn missing_targets(missing: &[TargetRef], settings: &Settings) -> String {
     let count = format!("missing: {} targets", missing.len());
@@ -105,13 +124,6 @@ fn missing_targets(missing: &[TargetRef], settings: &Settings) -> String {
 pub(super) fn explained(fact: &Fact) -> Option<TargetRef> {
     let is_explained = matches!(fact, Fact::Refused { .. } | Fact::Alike { .. });
     concerned(fact).first().copied().filter(|_| is_explained)
-}
-
-/// Returns the target of an event that every agent of a cluster with the same view reports.
-pub(super) fn seen_by_all(fact: &Fact) -> Option<TargetRef> {
-    let is_seen =
-        matches!(fact, Fact::Refused { .. } | Fact::RefusalOver { .. } | Fact::Alike { .. });
-    concerned(fact).first().copied().filter(|_| is_seen)
 }
 
 /// Returns the targets that an event concerns.

@@ -14,7 +14,7 @@ const UNDONE: &str = "the change was undone, so the name servers are not asked f
 const LOST: &str = "the name servers are not asked for it any more; look at them by hand";
 
 /// An incident about changes of one target, and the target.
-type HiddenTarget = (IncidentKey, Option<NoticeTarget>);
+pub(super) type HiddenTarget = (IncidentKey, Option<NoticeTarget>);
 
 /// The changes that were reported as not visible.
 #[derive(Debug, Default)]
@@ -26,9 +26,9 @@ impl HiddenChanges {
         self.0.insert((zone, id), of);
     }
 
-    /// Removes a change that is visible now.
-    pub(super) fn remove(&mut self, zone: ZoneId, id: ChangeId) {
-        self.0.remove(&(zone, id));
+    /// Removes a change that is visible now. Returns the incident that it was reported in.
+    pub(super) fn remove(&mut self, zone: ZoneId, id: ChangeId) -> Option<HiddenTarget> {
+        self.0.remove(&(zone, id))
     }
 
     /// Removes the changes that are no longer waited for. Returns the incidents that end with them, and

@@ -3,7 +3,7 @@
 //! # Rules
 //!
 //! - Under one key one incident is open at a time, and it is closed once. A close without an open incident
-//!   is no notice, but for a restoration: another agent may have opened it.
+//!   is no notice, but for an act of this agent: another agent may have opened it.
 //! - More than five incidents of one service and one problem within a second are one incident of the
 //!   service. Later targets join it, and it is closed with the last of its targets.
 //! - An agent that sees the same as others leaves the notices to the first of them in rank. It knows the
@@ -14,10 +14,10 @@
 mod fresh;
 mod looking;
 mod open;
+mod owners;
 mod saved;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::engine::Moment;
@@ -31,7 +31,7 @@ pub(super) use looking::{Cause, Suspect};
 
 pub(super) use open::OtherAgents;
 
-use open::OpenIncident;
+use open::{OpenIncident, Telling};
 
 /// Time for which a notice about some of many targets waits for more of them.
 const PENDING_FOR: Duration = Duration::from_secs(10);
@@ -39,6 +39,10 @@ const PENDING_FOR: Duration = Duration::from_secs(10);
 /// Time from the last target of many until a further one has an incident of its own: it is another event
 /// then, which must not change an old page in silence.
 const JOINED_FOR: Duration = Duration::from_mins(1);
+
+/// Time within which a channel has delivered a notice or given up. If the agent is killed before, the next
+/// run says it again.
+const DELIVERED_WITHIN: Duration = Duration::from_mins(1);
 
 /// An incident as the status shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +94,17 @@ impl Incidents {
             return its.find(|open| open.problem == key.problem).cloned();
         }
         let group = key.of_service();
+        if is_each_agents(key.problem) {
+            // So may it have here, or the file is one of an earlier version.
+            let (single, group) = (key.without_agent(), group.without_agent());
+            let mut its = self.open.iter().filter(|(open, _)| open.problem == key.problem);
+            let its = its.find(|(open, incident)| {
+                let open = open.without_agent();
+                let is_member = target.is_some_and(|it| incident.members.contains_key(it));
+                open == single || open == group && is_member
+            });
+            return its.map(|(open, _)| open.clone());
+        }
         let is_member = self.open.get(&group)?.members.contains_key(target?);
         is_member.then_some(group)
     }
@@ -101,7 +116,7 @@ impl Incidents {
             return self.opened_again(&key, notice, &left_to, now);
         }
         let group = notice.incident.of_service();
-        let is_single = notice.targets.len() == 1 && notice.incident.place != NO_PART;
+        let is_single = notice.targets.len() == 1 && !notice.incident.is_of_many();
         if is_single
             && let Some(incident) = self.open.get_mut(&group)
             && now.since(incident.joined_at) < JOINED_FOR
@@ -136,10 +151,14 @@ impl Incidents {
         if left_to.is_none() && !was_ours {
             // This agent has acted itself, and left the report to another before.
             incident.left_to = OtherAgents::default();
+            incident.telling = Telling::Waits;
             let notice = incident.complete(key, notice);
             return self.outbox.push(notice);
         }
         if was_ours && is_news && (is_worse || !was_inherited) {
+            if self.fresh.join(key, &notice) {
+                return;
+            }
             let notice = incident.complete(key, notice);
             self.say_some(key, notice, true, now);
         }
@@ -171,10 +190,7 @@ impl Incidents {
     fn closed(&mut self, notice: Notice, now: Moment) {
         let target = notice.targets.first();
         let Some(key) = self.find(&notice.incident, target) else {
-            if notice.kind == NoticeKind::Restored {
-                self.outbox.push(notice);
-            }
-            return;
+            return self.closed_unknown(notice);
         };
         self.is_changed = true;
         self.send_fresh(&key);
@@ -182,6 +198,10 @@ impl Incidents {
         let Some(key) = self.find(&key, target) else { return };
         let Some(incident) = self.open.get_mut(&key) else { return };
         let is_said = incident.is_ours() || is_act(notice.kind);
+        if incident.is_simulated_end(&notice) {
+            let notice = incident.complete(&key, notice);
+            return self.say_some(&key, notice, is_said, now);
+        }
         let has_targets = !incident.members.is_empty();
         incident.remove(&notice);
         let mut notice = incident.complete(&key, notice);
@@ -205,6 +225,25 @@ impl Incidents {
         }
     }
 
+    /// Handles the end of an incident that is not open here. If this agent has acted, another one may have
+    /// opened it, alone or for many targets at once.
+    fn closed_unknown(&mut self, notice: Notice) {
+        if !is_act(notice.kind) {
+            return;
+        }
+        let group = notice.incident.of_service();
+        if group != notice.incident && !self.has_any_of(&group) {
+            let incident = group;
+            self.outbox.push(Notice { incident, targets: vec![], quiet: true, ..notice.clone() });
+        }
+        self.outbox.push(notice);
+    }
+
+    /// Whether an incident of the service with the problem of this key is open.
+    fn has_any_of(&self, group: &IncidentKey) -> bool {
+        self.open.keys().any(|key| key.of_service() == *group)
+    }
+
     /// Sends the notices that waited for others with the same service and problem.
     fn send_fresh(&mut self, key: &IncidentKey) {
         for fresh in self.fresh.take(key) {
@@ -212,52 +251,9 @@ impl Incidents {
         }
     }
 
-    /// Leaves the notices of an agent that is gone to the next one in rank, which may be this one.
-    pub(super) fn peer_gone(&mut self, peer: SocketAddr, author: &Notice) {
-        let mut taken = Vec::new();
-        for (key, incident) in &mut self.open {
-            if incident.left_to.remove(peer) {
-                taken.push(key.clone());
-            }
-        }
-        self.is_changed |= !taken.is_empty();
-        for key in taken {
-            self.outbox.extend(self.standing(&key, author));
-        }
-    }
-
-    /// Sends the notices for other channels: that each incident of this agent stands.
-    pub(super) fn stand(&mut self, author: &Notice) {
-        for (key, incident) in &self.open {
-            if incident.is_ours() {
-                self.outbox.extend(self.standing(key, author));
-            }
-        }
-    }
-
     /// Whether nothing in this run has confirmed some incident yet.
     pub(super) fn has_inherited(&self) -> bool {
         self.open.values().any(|incident| incident.is_inherited)
-    }
-
-    /// Returns the notice that an incident is this agent's from now on.
-    fn standing(&self, key: &IncidentKey, author: &Notice) -> Option<Notice> {
-        let incident = self.open.get(key)?;
-        let mut notice = author.clone();
-        notice.kind = incident.kind;
-        notice.status = IncidentStatus::Standing;
-        (notice.severity, notice.worst) = (incident.worst, incident.worst);
-        notice.targets = incident.members.keys().cloned().collect();
-        notice.names = incident.members.values().next().into_iter().flatten().cloned().collect();
-        notice.advice = key.problem.advice().map(str::to_owned);
-        Some(incident.complete(key, notice))
-    }
-
-    /// Marks the incidents with a problem as not confirmed: their confirmation is forgotten.
-    pub(super) fn doubt(&mut self, problem: IncidentProblem) {
-        for (_, incident) in self.open.iter_mut().filter(|(key, _)| key.problem == problem) {
-            incident.is_inherited = true;
-        }
     }
 
     /// Makes the notices about new incidents that have waited long enough. `others` are the agents that
@@ -282,19 +278,39 @@ impl Incidents {
         }
     }
 
-    /// Removes and returns the notices to send.
-    pub(super) fn take_outbox(&mut self) -> Vec<Notice> {
+    /// Removes and returns the notices to send, which are sent `now`.
+    pub(super) fn take_outbox(&mut self, now: Moment) -> Vec<Notice> {
+        for notice in &self.outbox {
+            if let Some(incident) = self.open.get_mut(&notice.incident)
+                && incident.telling == Telling::Waits
+                && notice.status != IncidentStatus::Standing
+            {
+                incident.telling = Telling::SentAt(now);
+            }
+        }
         std::mem::take(&mut self.outbox)
     }
 
+    /// Follows that notices which were sent long enough before `now`, or all of them, were delivered.
+    pub(super) fn note_told(&mut self, now: Option<Moment>) {
+        for incident in self.open.values_mut() {
+            if let Telling::SentAt(at) = incident.telling
+                && now.is_none_or(|now| now.since(at) >= DELIVERED_WITHIN)
+            {
+                incident.telling = Telling::Known;
+                self.is_changed = true;
+            }
+        }
+    }
+
     /// Removes and returns all notices, also those that wait for others.
-    pub(super) fn take_all(&mut self) -> Vec<Notice> {
+    pub(super) fn take_all(&mut self, now: Moment) -> Vec<Notice> {
         for fresh in self.fresh.take_due(None) {
             let due = fresh.settle(&mut self.open);
             self.outbox.extend(due);
         }
         self.send_pending(None);
-        self.take_outbox()
+        self.take_outbox(now)
     }
 
     /// Returns whether the open incidents changed since the last call.
@@ -320,6 +336,17 @@ fn is_of_agent(key: &IncidentKey) -> bool {
     key.zone == NO_PART
 }
 
+/// Whether each agent has this trouble by itself, so that its name is in the key.
+pub(super) fn is_each_agents(problem: IncidentProblem) -> bool {
+    matches!(
+        problem,
+        IncidentProblem::Provider
+            | IncidentProblem::ZoneInactive
+            | IncidentProblem::NameFailing
+            | IncidentProblem::Unknown
+    )
+}
+
 /// Whether an incident is over as a whole, with all of its targets at once.
 fn is_whole(problem: IncidentProblem) -> bool {
     matches!(
@@ -330,7 +357,7 @@ fn is_whole(problem: IncidentProblem) -> bool {
 
 /// Whether a notice about an incident concerns some of many targets.
 fn is_of_many(key: &IncidentKey, notice: &Notice) -> bool {
-    key.place == NO_PART
+    key.is_of_many()
         && key.service != NO_PART
         && !is_whole(key.problem)
         && !notice.targets.is_empty()

@@ -1,7 +1,5 @@
 //! The keys of incidents, from the ids of this agent and back.
 
-use super::incidents::OtherAgents;
-use crate::engine::Engine;
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::settings::Settings;
 use crate::notify::{IncidentKey, IncidentProblem};
@@ -59,27 +57,4 @@ pub(super) fn service_of(settings: &Settings, key: &IncidentKey) -> Option<Servi
 pub(super) fn zone_of(settings: &Settings, key: &IncidentKey) -> Option<ZoneId> {
     let mut zones = settings.zones.iter();
     zones.find(|(_, zone)| zone.name == key.zone).map(|(id, _)| *id)
-}
-
-/// Returns the peers that see a target as this agent does, and report about it before this agent.
-pub(super) fn ahead(engine: &Engine, target: TargetRef) -> OtherAgents {
-    OtherAgents::before(engine.agents_before(target).collect())
-}
-
-/// Returns the peers that see a target as this agent does, and may have withdrawn it.
-pub(super) fn writers(engine: &Engine, target: TargetRef) -> OtherAgents {
-    OtherAgents {
-        any: engine.agents_alike(target).collect(),
-        before: engine.agents_before(target).collect(),
-    }
-}
-
-/// Returns the peers that report about a service before this agent.
-pub(super) fn ahead_for(engine: &Engine, service: ServiceId) -> OtherAgents {
-    let settings = engine.settings();
-    let targets = settings.service(service).map(|its| its.targets.iter().min());
-    match targets.flatten() {
-        Some(address) => ahead(engine, TargetRef { service, address: *address }),
-        None => OtherAgents::default(),
-    }
 }

@@ -7,15 +7,15 @@ use super::causes::{self, Seen};
 use super::draft::{self, NoticeDraft};
 use super::hidden::HiddenChanges;
 use super::incidents::{Incidents, OtherAgents, ShownIncident};
-use super::{acts, events, keys};
+use super::{acts, events, found, keys, ranks};
 use crate::agent::clock::{Clock, wall, wall_at};
-use crate::agent::observers::warnings::WarningChange;
+use crate::agent::observers::warnings::CertificateChange;
 use crate::dns::confirm::effect::{EffectNews, ZoneNews};
-use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
+use crate::engine::event::{DnsProblem, DnsProblemKind, Fact, Reason};
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
 use crate::engine::types::Health;
 use crate::engine::{Engine, Moment};
-use crate::notify::{IncidentProblem, Notice, NoticeKind, Severity};
+use crate::notify::{IncidentProblem, IncidentStatus, Notice, NoticeKind, Severity};
 use crate::settings::Config;
 use crate::state::SavedIncidents;
 
@@ -29,12 +29,13 @@ pub(super) struct Reporter {
     clock: Clock,
     incidents: Incidents,
     seen: Seen,
-    /// The dead targets that another agent may have withdrawn.
-    dead: BTreeSet<TargetRef>,
+    found: found::FoundChanges,
     /// The services in which nothing was left at the last look.
     emptied: BTreeSet<ServiceId>,
     looked_at: Moment,
     hidden: HiddenChanges,
+    /// Whether a configuration came into force since the last look.
+    is_reloaded: bool,
 }
 
 impl Reporter {
@@ -46,10 +47,11 @@ impl Reporter {
             clock,
             incidents: Incidents::default(),
             seen: Seen::default(),
-            dead: BTreeSet::new(),
+            found: found::FoundChanges::default(),
             emptied: BTreeSet::new(),
             looked_at: Moment::START,
             hidden: HiddenChanges::default(),
+            is_reloaded: false,
         }
     }
 
@@ -61,12 +63,17 @@ impl Reporter {
 
     /// Removes and returns the notices that are due.
     pub(super) fn take_due(&mut self) -> Vec<Notice> {
-        self.incidents.take_outbox()
+        self.incidents.take_outbox(self.clock.now())
     }
 
     /// Removes and returns all notices, also those that wait for others.
     pub(super) fn take_all(&mut self) -> Vec<Notice> {
-        self.incidents.take_all()
+        self.incidents.take_all(self.clock.now())
+    }
+
+    /// Follows that all notices were delivered.
+    pub(super) fn delivered(&mut self) {
+        self.incidents.note_told(None);
     }
 
     /// Returns the open incidents for the state file.
@@ -104,8 +111,7 @@ impl Reporter {
 
     /// Reports that a configuration took the place of another one.
     pub(super) fn reloaded(&mut self) {
-        // Another request may have taken the place of the one that was answered with the warning.
-        self.incidents.doubt(IncidentProblem::Certificate);
+        self.is_reloaded = true;
         self.report(NoticeDraft::new(NoticeKind::Reloaded));
     }
 
@@ -122,17 +128,18 @@ impl Reporter {
             Fact::Failing { zone, problem } => self.failing(engine, *zone, problem),
             Fact::FailingOver { zone } => self.recovered(engine, *zone),
             Fact::Applied { .. } => {
+                let Fact::Applied { dry_run, .. } = fact else { return };
                 for draft in acts::applied(engine, fact, &self.incidents) {
-                    self.report(draft);
+                    let notice = draft.signed(wall(), &self.agent, *dry_run);
+                    self.incidents.report(notice, OtherAgents::default(), self.clock.now());
                 }
             }
-            Fact::Verdict { service, target: address, verdict, .. } => {
-                let target = TargetRef { service: *service, address: *address };
-                if !verdict.is_in_service() && engine.settings().cluster.is_some() {
-                    self.dead.insert(target);
-                } else {
-                    self.dead.remove(&target);
-                }
+            Fact::Verdict { service, target, .. }
+            | Fact::Flipped { service, target, .. }
+            | Fact::Asked { service, target, .. } => {
+                let target = TargetRef { service: *service, address: *target };
+                self.found.add(engine, target, self.clock.now());
+                self.refused_anew(engine, target);
             }
             Fact::Peer { peer, alive: false } => {
                 let author = self.author();
@@ -146,7 +153,8 @@ impl Reporter {
     pub(super) fn zone_listed(&mut self, engine: &Engine, zone: ZoneId) {
         let Some(observed) = engine.observed(zone) else { return };
         self.seen.listed.insert(zone);
-        self.follow_others(engine, zone);
+        let found = self.found.of_others(engine, zone, self.clock.now());
+        self.report_found(engine, found);
         let settings = engine.settings();
         let key = keys::of_zone(settings, zone, None, IncidentProblem::ZoneInactive);
         let draft = match &observed.caution {
@@ -172,11 +180,14 @@ impl Reporter {
             }
         };
         let words = effect.in_words(news.provider, wall_at(effect.visible_at()));
-        let draft = acts::effect(engine, kind, (news.zone, effect), &self.incidents);
+        let mut draft = acts::effect(engine, kind, (news.zone, effect), &self.incidents);
         if kind == NoticeKind::NotVisible {
             self.hidden.add(news.zone, effect.id, draft.place());
-        } else {
-            self.hidden.remove(news.zone, effect.id);
+        } else if let Some((key, target)) = self.hidden.remove(news.zone, effect.id)
+            && self.incidents.is_open(&key, target.as_ref())
+        {
+            // Its service may be gone since.
+            draft = draft.of(key).status(IncidentStatus::Closed);
         }
         self.report(draft.detail(words));
     }
@@ -193,7 +204,15 @@ impl Reporter {
             self.seen.follow(engine, now);
         }
         self.look_at_services(engine);
+        self.follow_found(engine, now);
         let (seen, author) = (&self.seen, self.author());
+        self.incidents.note_told(Some(now));
+        self.incidents.keep_peers(&engine.live_peers(), &author, now);
+        self.incidents.reconsider(
+            |key, members| ranks::ahead_now(engine, seen, key, members),
+            &author,
+            now,
+        );
         self.incidents.look(|it| causes::judge(engine, seen, now, it), &author, now);
     }
 
@@ -232,51 +251,97 @@ impl Reporter {
     fn event(&mut self, engine: &Engine, fact: &Fact) {
         let view = events::explained(fact).and_then(|it| engine.target_view(it));
         let failed = view.map(|view| view.failed).unwrap_or_default();
-        let ahead = events::seen_by_all(fact).map(|target| keys::ahead(engine, target));
+        let ahead = ranks::ahead_of(engine, fact);
+        let is_by_order = events::is_floor_by_order(engine, fact);
         for draft in events::events(fact, engine.settings()) {
-            self.report_after(draft.failed(&failed), ahead.clone().unwrap_or_default());
+            let draft = if is_by_order { events::by_order(draft) } else { draft };
+            self.report_after(draft.failed(&failed), ahead.clone());
         }
     }
 
-    /// Follows a certificate that ends soon, or was renewed.
-    pub(super) fn warned(&mut self, engine: &Engine, change: &WarningChange) {
-        let settings = engine.settings();
-        for target in engine.targets_at(change.endpoint) {
-            let key = keys::of_target(settings, target, IncidentProblem::Certificate);
-            let kind = match change.warning {
-                Some(_) => NoticeKind::CertificateEnds,
-                None => NoticeKind::CertificateRenewed,
-            };
-            let draft = NoticeDraft::new(kind).targets([draft::named(settings, target)]).of(key);
-            let ahead = keys::ahead(engine, target);
-            self.report_after(draft.explained(change.warning.clone()), ahead);
-        }
-    }
-
-    /// Opens the incidents of dead targets in a zone that another agent has withdrawn, without a
-    /// notice: this agent is to know them if the other one dies.
-    fn follow_others(&mut self, engine: &Engine, zone: ZoneId) {
-        let settings = engine.settings();
-        for target in std::mem::take(&mut self.dead) {
-            let Some(view) = engine.target_view(target).filter(|view| !view.in_service) else {
-                continue;
-            };
-            let is_here = settings.service(target.service).is_some_and(|its| its.zone == zone);
-            let is_out = view.health == Health::Down && view.drain.is_none();
-            if !is_here || !is_out || !engine.is_followed(target) {
-                self.dead.insert(target);
-                continue;
+    /// Follows the answers about a certificate.
+    pub(super) fn certificate(&mut self, engine: &Engine, change: &CertificateChange) {
+        let (endpoint, warning) = match change {
+            CertificateChange::Ends(endpoint, warning) => (*endpoint, Some(warning.clone())),
+            CertificateChange::Fine(endpoint) => (*endpoint, None),
+            CertificateChange::Forgotten(asked) => {
+                self.seen.certificates.remove(asked);
+                return;
             }
-            let writers = keys::writers(engine, target);
-            let (key, shown) = (
-                keys::of_target(settings, target, IncidentProblem::Withdrawn),
+        };
+        self.seen
+            .certificates
+            .extend(causes::asked(engine, endpoint).map(|it| (it, warning.is_some())));
+        let settings = engine.settings();
+        for target in engine.targets_at(endpoint) {
+            let (key, named) = (
+                keys::of_target(settings, target, IncidentProblem::Certificate),
                 draft::named(settings, target),
             );
-            if writers != OtherAgents::default() && !self.incidents.is_open(&key, Some(&shown)) {
-                let names = settings.service(target.service).map(|its| its.names.clone());
-                let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([shown]).of(key);
-                self.report_after(draft.names(&names.unwrap_or_default()), writers);
+            let kind = match &warning {
+                Some(_) => NoticeKind::CertificateEnds,
+                // Another check of the same target may have a certificate that ends soon.
+                None if !self.seen.ends_soon(engine, target)
+                    && self.incidents.is_open(&key, Some(&named)) =>
+                {
+                    NoticeKind::CertificateRenewed
+                }
+                None => continue,
+            };
+            let draft = NoticeDraft::new(kind).targets([named]).of(key);
+            self.report_after(draft.explained(warning.clone()), ranks::ahead(engine, target));
+        }
+    }
+
+    /// Reports targets that are out without a change by this agent, and have been for a while.
+    fn follow_found(&mut self, engine: &Engine, now: Moment) {
+        if std::mem::take(&mut self.is_reloaded) {
+            self.found.add_all(engine, now);
+        }
+        let found = self.found.left_over(engine, now);
+        self.report_found(engine, found);
+    }
+
+    /// Opens incidents for changes that this agent did not make, unless they are open.
+    fn report_found(&mut self, engine: &Engine, found: Vec<found::FoundChange>) {
+        let settings = engine.settings();
+        for found::FoundChange { target, problem, left_to } in found {
+            let key = keys::of_target(settings, target, problem);
+            let shown = draft::named(settings, target);
+            if self.incidents.is_open(&key, Some(&shown)) {
+                continue;
             }
+            let names = settings.service(target.service).map(|its| its.names.clone());
+            let draft = match problem {
+                IncidentProblem::StandbyIn => {
+                    NoticeDraft::new(NoticeKind::Restored).status(IncidentStatus::Opened)
+                }
+                _ => NoticeDraft::new(NoticeKind::Withdrawn),
+            };
+            let draft = draft.targets([shown]).of(key).names(&names.unwrap_or_default());
+            let view = engine.target_view(target).filter(|_| left_to == OtherAgents::default());
+            let draft = match view {
+                Some(view) => draft.detail("it was out of DNS already").failed(&view.failed),
+                None => draft,
+            };
+            self.report_after(draft, left_to);
+        }
+    }
+
+    /// Reports a refusal again if it became worse: a target that had to stay although it was to go out by
+    /// order is dead now.
+    fn refused_anew(&mut self, engine: &Engine, target: TargetRef) {
+        let key = keys::of_target(engine.settings(), target, IncidentProblem::Floor);
+        let is_open = self.incidents.is_open(&key, Some(&draft::named(engine.settings(), target)));
+        let Some(view) = engine.target_view(target).filter(|_| is_open) else { return };
+        if view.reason == Some(Reason::Floor)
+            && view.health == Health::Down
+            && !engine.is_asking(target)
+        {
+            let TargetRef { service, address: target } = target;
+            let detail = "it is dead, and still in service".to_owned();
+            let reason = Reason::Floor;
+            self.event(engine, &Fact::Refused { service, target, reason, detail });
         }
     }
 
@@ -300,7 +365,7 @@ impl Reporter {
             let targets = its.targets.iter().map(|&address| TargetRef { service, address });
             let targets = targets.map(|target| draft::named(settings, target));
             let draft = NoticeDraft::new(kind).targets(targets).names(&its.names).of(key);
-            self.report_after(draft, keys::ahead_for(engine, service));
+            self.report_after(draft, ranks::ahead_for(engine, service));
         }
     }
 }
@@ -312,7 +377,7 @@ fn others(engine: &Engine, notice: &Notice) -> OtherAgents {
     let service = keys::service_of(engine.settings(), key);
     match (notice.kind, service, notice.targets.first()) {
         (NoticeKind::Refused, Some(service), Some(target)) => {
-            keys::ahead(engine, TargetRef { service, address: target.address })
+            ranks::ahead(engine, TargetRef { service, address: target.address })
         }
         _ => OtherAgents::default(),
     }

@@ -1,10 +1,15 @@
 //! The table of incidents in the documents, row by row.
 
+mod certificates;
+mod found;
+mod peers;
 mod scenes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::dns::confirm::effect::EffectState;
+use crate::engine::ids::ServiceId;
 use crate::notify::{IncidentProblem, IncidentStatus, Notice, Severity};
 use scenes::Scene;
 
@@ -80,6 +85,34 @@ async fn a_change_that_is_hidden_and_then_undone_leaves_no_incident_open() {
     assert_eq!((opened.status, closed.status), (IncidentStatus::Opened, IncidentStatus::Closed));
     assert_eq!(opened.incident, closed.incident);
     assert!(closed.detail.as_ref().is_some_and(|detail| detail.contains("undone")), "{closed:?}");
+}
+
+/// The service of a change is gone before the name servers show it, or was gone before.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_service_that_is_gone_is_visible_under_the_key_of_its_incident() {
+    for before in [None, Some(scenes::SERVICE)] {
+        let mut scene = Scene::new();
+        scene.effect_of(before, EffectState::NotVisible);
+        scene.effect_of(None, EffectState::Visible);
+        let notices = scene.sent();
+        let [opened, closed] = &notices[..] else { panic!("{notices:#?}") };
+        let status = (opened.status, closed.status);
+        assert_eq!(status, (IncidentStatus::Opened, IncidentStatus::Closed));
+        assert_eq!(opened.incident, closed.incident);
+        assert_eq!(opened.incident.problem, IncidentProblem::NotVisible);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_service_that_is_gone_opens_nothing() {
+    let mut settings = scenes::settings();
+    let its = settings.services.remove(&scenes::SERVICE).unwrap();
+    settings.services.insert(ServiceId::from(7), its);
+    let mut scene = Scene::with(settings);
+    scene.is_withdrawn().await;
+    let notices = scene.sent();
+    let [event] = &notices[..] else { panic!("{notices:#?}") };
+    assert_eq!(event.status, IncidentStatus::Event);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::world::World;
 use super::zone::Kind;
 use crate::engine::event::{Fact, Reason};
+use crate::engine::ids::ServiceId;
 use crate::engine::settings::{CheckSettings, Settings};
 use crate::engine::tests::world::{ip, last, ms, settings, with_floor};
 use crate::engine::types::Method;
@@ -54,6 +55,25 @@ impl World {
             order.swap(place, self.chance.below(place + 1));
         }
         order
+    }
+}
+
+/// No agent has a vote on a target that fails alike, so they are not asked for the votes that agree.
+#[test]
+fn of_the_agents_that_see_targets_fail_alike_one_comes_before_all_others() {
+    for seed in 0..SEEDS {
+        let mut world = world(1, &requests(), seed);
+        for target in TARGETS {
+            world.breaks_down(ip(target), "status 503");
+        }
+        world.run_for(ms(40_000));
+        let mut before = Vec::new();
+        for agent in &world.agents {
+            let engine = agent.engine.as_ref().unwrap();
+            before.push(engine.agents_before_alike(ServiceId::DEFAULT).len());
+        }
+        before.sort_unstable();
+        assert_eq!(before, [0, 1, 2], "{seed}");
     }
 }
 

@@ -2,11 +2,14 @@
 //! one incident of the service.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use super::JOINED_FOR;
 use super::open::{OpenIncident, OtherAgents};
 use crate::engine::Moment;
-use crate::notify::{IncidentKey, IncidentStatus, Notice, NoticeQueue};
+use crate::notify::{
+    IncidentKey, IncidentStatus, Notice, NoticeEvidence, NoticeKind, NoticeQueue, Severity,
+};
 
 /// Time for which new incidents wait for others of their service.
 pub(super) const FRESH_FOR: Duration = Duration::from_secs(1);
@@ -32,6 +35,21 @@ impl FreshPool {
         let place = (notice.incident.of_service(), left_to);
         let fresh = self.0.entry(place).or_insert(FreshIncidents { until, notices: vec![] });
         fresh.notices.push(notice);
+    }
+
+    /// Adds the names of a further notice to one that waits. Returns whether there is one.
+    pub(super) fn join(&mut self, key: &IncidentKey, further: &Notice) -> bool {
+        let mut waiting = self.0.values_mut().flat_map(|fresh| &mut fresh.notices);
+        let notice = waiting.find(|its| its.incident == *key && its.kind == further.kind);
+        let Some(notice) = notice else { return false };
+        for name in &further.names {
+            if !notice.names.contains(name) {
+                notice.names.push(name.clone());
+            }
+        }
+        (notice.worst, notice.severity) =
+            (notice.worst.max(further.worst), notice.severity.max(further.severity));
+        true
     }
 
     /// Removes and returns those that have waited long enough by `now`, or all of them.
@@ -98,17 +116,62 @@ impl FreshIncidents {
         let is_ours = group.is_ours();
         let Some(key) = said.first().map(|first| first.incident.clone()) else { return vec![] };
         match open.get_mut(&key) {
-            // An earlier wave of the same problem is still open.
-            Some(before) => {
-                before.members.extend(group.members);
-                before.worst = before.worst.max(group.worst);
-                before.joined_at = group.joined_at;
-                for notice in &mut said {
-                    (notice.status, notice.since) = (IncidentStatus::Updated, before.since);
-                }
+            // A wave of long ago is still open. This one must not change its page in silence.
+            Some(before) if group.joined_at.since(before.joined_at) >= JOINED_FOR => {
+                continue_wave(before, group, &mut said);
             }
+            Some(before) => merge(before, group, &mut said),
             None => _ = open.insert(key, group),
         }
         if is_ours { said } else { vec![] }
     }
+}
+
+/// Lets a later wave go on in the place of an open one. `said` are its notices, if this agent reports it:
+/// the end of the open one comes before them.
+fn continue_wave(open: &mut OpenIncident, mut later: OpenIncident, said: &mut Vec<Notice>) {
+    if !later.is_ours() {
+        open.members.append(&mut later.members);
+        open.joined_at = later.joined_at;
+        return;
+    }
+    if let Some(opened) = said.first_mut() {
+        let end = open.is_ours().then(|| end_of(opened, open.since, open.worst));
+        let words = format!("{} others are out since before", open.members.len());
+        opened.detail = Some(match opened.detail.take() {
+            Some(detail) => format!("{detail}; {words}"),
+            None => words,
+        });
+        said.splice(0..0, end);
+    }
+    later.worst = later.worst.max(open.worst);
+    later.members.append(&mut open.members);
+    *open = later;
+}
+
+/// Adds a later part of the same wave to an open incident of many. `said` are its notices.
+fn merge(open: &mut OpenIncident, later: OpenIncident, said: &mut [Notice]) {
+    let (was_ours, is_ours) = (open.is_ours(), later.is_ours());
+    open.members.extend(later.members);
+    open.worst = open.worst.max(later.worst);
+    open.joined_at = later.joined_at;
+    if is_ours && !was_ours {
+        open.left_to = OtherAgents::default();
+        return;
+    }
+    for notice in said {
+        (notice.status, notice.since) = (IncidentStatus::Updated, open.since);
+    }
+}
+
+/// Returns the end of an incident of many that goes on in another one, which `opened` opens.
+fn end_of(opened: &Notice, since: SystemTime, worst: Severity) -> Notice {
+    let mut end = opened.clone();
+    end.kind = NoticeKind::Over;
+    (end.status, end.severity) = (IncidentStatus::Closed, Severity::Info);
+    (end.since, end.worst) = (since, worst);
+    (end.targets, end.names, end.joined) = (vec![], vec![], vec![]);
+    (end.evidence, end.advice, end.reason) = (NoticeEvidence::default(), None, None);
+    end.detail = Some("it goes on in a new incident, since more targets died".to_owned());
+    end
 }

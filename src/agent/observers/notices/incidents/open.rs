@@ -43,6 +43,17 @@ impl OtherAgents {
     }
 }
 
+/// Whether people know of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// Its first notice waits for others, or is left to another agent.
+    Waits,
+    /// Its first notice was sent at this time, and may not be delivered yet.
+    SentAt(Moment),
+    /// It was delivered, as far as this part knows.
+    Known,
+}
+
 /// An incident that was opened and not closed.
 #[derive(Debug)]
 pub(in crate::agent::observers::notices) struct OpenIncident {
@@ -56,12 +67,20 @@ pub(in crate::agent::observers::notices) struct OpenIncident {
     pub(super) members: Members,
     /// The other agents: one of them reports about it. If there is none, this agent does.
     pub(super) left_to: OtherAgents,
+    /// Whether people know of it.
+    pub(super) telling: Telling,
+    /// Whether all of it happened in dry-run.
+    pub(super) dry_run: bool,
+    /// The name of its zone for people, where zones are named.
+    pub(super) zone: Option<String>,
     /// Whether nothing in this run has confirmed it yet: it is from the state file.
     pub(super) is_inherited: bool,
     /// The time since when the cause seems to be over, for each target.
     pub(super) over_since: BTreeMap<Option<NoticeTarget>, Moment>,
     /// The free text of the last notice about an event that is not its end.
     pub(super) detail: Option<String>,
+    /// The time since when it lasts here and no other agent that sees it comes first.
+    pub(super) alone_since: Option<Moment>,
     /// The time at which a target was added last.
     pub(super) joined_at: Moment,
     /// The notices about some of many targets, which wait for more.
@@ -86,6 +105,10 @@ impl OpenIncident {
             is_inherited: false,
             over_since: BTreeMap::new(),
             detail: notice.detail.clone(),
+            telling: Telling::Waits,
+            dry_run: notice.dry_run,
+            zone: notice.zone.clone(),
+            alone_since: None,
             joined_at: now,
             pending: NoticeQueue::new(PENDING_FOR),
             pending_until: None,
@@ -100,6 +123,9 @@ impl OpenIncident {
     /// Adds the content of a further notice. Returns whether it is news.
     pub(super) fn add(&mut self, notice: &Notice) -> bool {
         let mut is_news = notice.worst > self.worst || notice.kind != self.kind;
+        // A simulated change is real now.
+        is_news |= self.dry_run && !notice.dry_run;
+        self.dry_run &= notice.dry_run;
         is_news |= tells_details(notice.kind) && notice.detail != self.detail;
         for target in &notice.targets {
             is_news |= !self.members.contains_key(target);
@@ -126,6 +152,13 @@ impl OpenIncident {
                 self.members.remove(target);
             }
         }
+    }
+
+    /// Whether a notice reports that a change which ends the incident was simulated, although
+    /// the one that began it was real.
+    pub(super) fn is_simulated_end(&self, notice: &Notice) -> bool {
+        let is_change = matches!(notice.kind, NoticeKind::Restored | NoticeKind::Withdrawn);
+        is_change && notice.dry_run && !self.dry_run
     }
 
     /// Adds the facts about the incident to one of its notices.

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::{Incidents, OpenIncident, OtherAgents};
+use super::open::Telling;
+use super::{Incidents, OpenIncident, OtherAgents, is_each_agents};
 use crate::engine::Moment;
 use crate::notify::{IncidentKey, Notice, NoticeTarget};
 use crate::state::{SavedIncident, SavedIncidents, SavedMember};
@@ -25,6 +26,10 @@ impl Incidents {
                 since: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
                 targets,
                 left_to: incident.left_to.any.clone(),
+                told: incident.telling == Telling::Known || !incident.is_ours(),
+                dry_run: incident.dry_run,
+                detail: incident.detail.clone(),
+                shown_zone: incident.zone.clone(),
             });
         }
         SavedIncidents::new(saved)
@@ -46,16 +51,29 @@ impl Incidents {
                 OpenIncident::new(&opened, OtherAgents::before(incident.left_to.clone()), now);
             open.since = SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(author.at);
             open.is_inherited = true;
+            (open.detail, open.zone) = (incident.detail.clone(), incident.shown_zone.clone());
+            open.dry_run = incident.dry_run;
+            if incident.told {
+                open.telling = Telling::Known;
+            }
             for SavedMember { service, address, names } in &incident.targets {
                 let target = NoticeTarget { service: service.clone(), address: *address };
                 open.members.insert(target, names.clone());
             }
             // The file may have been edited.
             let IncidentKey { zone, service, place, problem } = &incident.key;
-            let key = IncidentKey::new(Some(zone), Some(service), Some(place), *problem);
+            let agent = place.split_once('@').filter(|_| is_each_agents(*problem));
+            let (place, agent) = match agent {
+                Some((place, agent)) => (place, Some(agent)),
+                None => (place.as_str(), None),
+            };
+            let mut key = IncidentKey::new(Some(zone), Some(service), Some(place), *problem);
+            if let Some(agent) = agent {
+                key = key.at_agent(agent);
+            }
             self.open.insert(key, open);
         }
-        self.stand(author);
+        self.say_again(author);
         self.is_changed = true;
     }
 }

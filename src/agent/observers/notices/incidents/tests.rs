@@ -1,6 +1,7 @@
 //! The course of incidents, in virtual time.
 
 mod cluster;
+mod handover;
 mod random;
 mod reports;
 
@@ -46,7 +47,7 @@ impl Agent {
 
     fn collect(&mut self) {
         self.incidents.settle(self.now, |_| OtherAgents::default());
-        self.sent.extend(self.incidents.take_outbox());
+        self.sent.extend(self.incidents.take_outbox(self.now));
     }
 
     fn wait(&mut self, seconds: u64) {
@@ -87,7 +88,8 @@ impl Agent {
 
     /// Ends, and starts again with the content of the state file.
     fn restart(&mut self) {
-        self.sent.extend(self.incidents.take_all());
+        self.sent.extend(self.incidents.take_all(self.now));
+        self.incidents.note_told(None);
         let text = serde_json::to_string(&self.incidents.saved()).unwrap();
         self.incidents = Incidents::default();
         let author = self.author();
@@ -135,7 +137,9 @@ fn an_incident_is_opened_once_updated_on_news_and_closed_once() {
     agent.report(NoticeKind::RefusalOver, 1, &[]);
     assert!(agent.told().is_empty(), "nothing was open");
     agent.report(NoticeKind::Restored, 1, &[]);
-    let by_another = ["closed restored 10.0.0.1/withdrawn"];
+    let quiet: Vec<_> = agent.sent.iter().map(|notice| notice.quiet).collect();
+    assert_eq!(quiet, [true, false], "only receivers that know keys hear of an incident of many");
+    let by_another = ["closed restored _/withdrawn", "closed restored 10.0.0.1/withdrawn"];
     assert_eq!(agent.told(), by_another, "another agent may have opened it");
 }
 
@@ -206,10 +210,17 @@ fn a_later_death_is_no_silent_change_of_an_old_incident_of_many() {
     agent.report(NoticeKind::Withdrawn, 8, &[]);
     agent.wait(1);
     assert_eq!(agent.told(), ["opened withdrawn 10.0.0.8/withdrawn"], "another event");
-    // Another wave cannot have a second incident under the same key.
+    // Another wave cannot have a second incident under the same key, so the old one ends.
     (11..=20).for_each(|last| agent.report(NoticeKind::Withdrawn, last, &[]));
     agent.wait(1);
-    assert_eq!(agent.told(), ["updated withdrawn _/withdrawn x10"]);
+    let want = ["closed over _/withdrawn", "opened withdrawn _/withdrawn x10"];
+    assert_eq!(agent.told(), want, "a receiver tells nobody of an update");
+    assert_eq!(agent.incidents.shown()[1].targets, 17);
+    for last in (1..=7).chain(11..=20) {
+        agent.report(NoticeKind::Restored, last, &[]);
+    }
+    agent.wait(10);
+    assert_eq!(agent.told().last().unwrap(), "closed restored _/withdrawn x17");
 }
 
 #[test]
@@ -320,9 +331,9 @@ fn trouble_that_becomes_worse_is_an_update_with_the_new_severity() {
     let worst: Vec<_> = agent.sent.iter().map(|notice| notice.worst).collect();
     assert_eq!(worst, [Severity::Warning, Severity::Critical, Severity::Critical]);
     let want = [
-        "opened failing _/provider",
-        "updated failing _/provider",
-        "closed provider_back _/provider",
+        "opened failing _@sfo-1/provider",
+        "updated failing _@sfo-1/provider",
+        "closed provider_back _@sfo-1/provider",
     ];
     assert_eq!(agent.told(), want);
 }

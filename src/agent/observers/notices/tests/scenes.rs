@@ -1,5 +1,7 @@
 //! A scene for each problem: it begins, changes, and ends.
 
+mod engine;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use super::super::draft::NoticeDraft;
 use super::super::reporter::Reporter;
 use crate::agent::clock::Clock;
-use crate::agent::observers::warnings::WarningChange;
+use crate::agent::observers::warnings::CertificateChange;
 use crate::dns::confirm::change::{ChangeId, ChangeKind};
 use crate::dns::confirm::effect::{ChangeEffect, EffectNews, EffectState, ZoneNews};
 use crate::engine::event::{
@@ -20,15 +22,15 @@ use crate::engine::types::{Answer, IsolationCause};
 use crate::engine::{Engine, Moment};
 use crate::notify::{IncidentProblem as Problem, Notice, NoticeKind};
 
-const SERVICE: ServiceId = ServiceId::DEFAULT;
-const ZONE: ZoneId = ZoneId::DEFAULT;
+pub(super) const SERVICE: ServiceId = ServiceId::DEFAULT;
+pub(super) const ZONE: ZoneId = ZoneId::DEFAULT;
 
 /// Two primaries, and a standby behind them.
-fn address(last: u8) -> IpAddr {
+pub(super) fn address(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let mut service =
         ServiceSettings::new(vec![address(1), address(2), address(3)], "www.example.com");
     service.names.push("api.example.com".to_owned());
@@ -43,13 +45,21 @@ pub(super) struct Scene {
     reporter: Reporter,
     clock: Clock,
     sent: Vec<Notice>,
+    /// Whether no address can be taken out.
+    is_at_floor: bool,
 }
 
 impl Scene {
     pub(super) fn new() -> Self {
+        Self::with(settings())
+    }
+
+    /// Creates an agent with these settings.
+    pub(super) fn with(settings: Settings) -> Self {
         let clock = Clock::start();
-        let engine = Engine::new(settings(), BTreeMap::new(), Moment::START);
-        Self { engine, reporter: Reporter::new("sfo-1", false, clock), clock, sent: vec![] }
+        let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
+        let reporter = Reporter::new("sfo-1", false, clock);
+        Self { engine, reporter, clock, sent: vec![], is_at_floor: false }
     }
 
     /// Returns the notices so far.
@@ -57,8 +67,42 @@ impl Scene {
         self.sent
     }
 
+    /// Returns the state of the targets.
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Lets a fact happen.
+    pub(super) async fn happens(&mut self, fact: Fact) {
+        self.fact(fact).await;
+    }
+
+    /// Follows other settings.
+    pub(super) fn reload(&mut self, settings: Settings) {
+        self.engine.handle(Moment::START, Event::Reloaded(Box::new(settings)));
+        self.reporter.reloaded();
+    }
+
+    /// Removes and returns the notices so far, in words: status, kind and key.
+    pub(super) fn told(&mut self) -> Vec<String> {
+        let told = std::mem::take(&mut self.sent).into_iter();
+        let told =
+            told.map(|it| format!("{} {} {}", it.status.word(), it.kind.word(), it.incident));
+        told.collect()
+    }
+
+    /// Starts again with the incidents in the state file.
+    pub(super) fn restart(&mut self) {
+        self.sent.extend(self.reporter.take_all());
+        self.reporter.delivered();
+        let saved = self.reporter.saved();
+        self.reporter = Reporter::new("sfo-1", false, self.clock);
+        self.reporter.inherit(&saved);
+        self.sent.extend(self.reporter.take_due());
+    }
+
     /// Lets time go by until notices are due.
-    async fn pause(&mut self) {
+    pub(super) async fn pause(&mut self) {
         tokio::time::advance(Duration::from_secs(12)).await;
         self.reporter.look(&self.engine);
         self.sent.extend(self.reporter.take_due());
@@ -148,9 +192,14 @@ impl Scene {
     }
 
     fn effect(&mut self, state: EffectState) {
+        self.effect_of(Some(SERVICE), state);
+    }
+
+    /// Lets name servers show the withdrawal of the first target, or not.
+    pub(super) fn effect_of(&mut self, service: Option<ServiceId>, state: EffectState) {
         let effect = ChangeEffect {
             id: ChangeId::FIRST,
-            service: Some(SERVICE),
+            service,
             address: address(1),
             kind: ChangeKind::Withdrawn,
             names: vec!["www.example.com".to_owned()],
@@ -172,6 +221,13 @@ impl Scene {
         self.sent.extend(self.reporter.take_due());
     }
 
+    /// A withdrawal of the first target is confirmed.
+    pub(super) async fn is_withdrawn(&mut self) {
+        let names = vec!["www.example.com".to_owned()];
+        let gone = Withdrawal { names, ..Withdrawal::default() };
+        self.fact(applied(1, [gone], [], [])).await;
+    }
+
     /// A change is not visible, and is undone.
     pub(super) fn give_up(&mut self) {
         self.effect(EffectState::NotVisible);
@@ -184,10 +240,18 @@ impl Scene {
     async fn certificate(&mut self) {
         let target = TargetRef { service: SERVICE, address: address(1) };
         let endpoint = self.engine.target_view(target).unwrap().endpoint;
-        for warning in [Some("the certificate ends in 13 days".to_owned()), None] {
-            self.reporter.warned(&self.engine, &WarningChange { endpoint, warning });
-            self.pause().await;
+        let warning = "the certificate ends in 13 days".to_owned();
+        for change in
+            [CertificateChange::Ends(endpoint, warning), CertificateChange::Fine(endpoint)]
+        {
+            self.certificate_is(&change).await;
         }
+    }
+
+    /// Lets something become known about a certificate.
+    pub(super) async fn certificate_is(&mut self, change: &CertificateChange) {
+        self.reporter.certificate(&self.engine, change);
+        self.pause().await;
     }
 
     async fn provider(&mut self) {
@@ -235,10 +299,7 @@ impl Scene {
 
     async fn stopped(&mut self) {
         self.reporter.report(NoticeDraft::new(NoticeKind::Stopped).detail("a defect"));
-        self.sent.extend(self.reporter.take_all());
-        let saved = self.reporter.saved();
-        self.reporter = Reporter::new("sfo-1", false, self.clock);
-        self.reporter.inherit(&saved);
+        self.restart();
         self.pause().await;
     }
 }

@@ -17,7 +17,7 @@ fn an_agent_leaves_the_notices_to_the_one_before_it_and_takes_over_when_that_is_
     assert!(agent.told().is_empty(), "another is still before it");
     agent.incidents.peer_gone(peer(2), &author);
     agent.collect();
-    assert_eq!(agent.told(), ["standing refused 10.0.0.1/floor"]);
+    assert_eq!(agent.told(), ["updated refused 10.0.0.1/floor"], "nobody may have said it");
     agent.report(NoticeKind::RefusalOver, 1, &[]);
     assert_eq!(agent.told(), ["closed refusal_over 10.0.0.1/floor"]);
 }
@@ -57,7 +57,7 @@ fn the_first_in_rank_takes_over_although_it_does_not_know_the_agent_that_opened_
     let author = agent.author();
     agent.incidents.peer_gone(peer(1), &author);
     agent.collect();
-    assert_eq!(agent.told(), ["standing withdrawn 10.0.0.1/withdrawn"]);
+    assert_eq!(agent.told(), ["updated withdrawn 10.0.0.1/withdrawn"]);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn the_key_stays_the_same_when_a_problem_becomes_worse() {
     }
     agent.report_draft(NoticeDraft::new(NoticeKind::ProviderBack).of(key.clone()), &[]);
     assert_eq!(agent.sent.len(), 3);
-    assert!(agent.sent.iter().all(|notice| notice.incident == key));
+    assert!(agent.sent.iter().all(|notice| notice.incident == key.clone().at_agent("sfo-1")));
 }
 
 /// Uptime Kuma 7148, 2846: after a maintenance, monitors that were down before were reported again.
