@@ -102,7 +102,9 @@ pub(crate) enum CommandError {
     #[error("--reason: has at most {0} characters")]
     LongReason(usize),
     /// The configuration has no channels.
-    #[error("no channels: the file has no slack_addr, no webhook_url and no [[notify]]")]
+    #[error(
+        "no channels: the file has no slack_addr, webhook_url, [[notify]] or heartbeat_url_file"
+    )]
     NoChannels,
     /// Channels did not accept test notices; the report has the reasons.
     #[error("{failed} of {all} test notices were not accepted")]

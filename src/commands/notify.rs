@@ -1,4 +1,4 @@
-//! `goavail notify --test`: one notice of each kind to every channel, and the answers.
+//! `goavail notify --test`: one notice of each kind to every channel and one heartbeat, and the answers.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -21,11 +21,12 @@ pub(crate) fn notify(
     asked: &NotifyOptions,
     at: SystemTime,
 ) -> Result<CommandReport, CommandError> {
-    let channels = &config.sections.notify;
-    if channels.receivers().is_empty() {
+    let (channels, heartbeat) = (&config.sections.notify, config.sections.heartbeat.as_ref());
+    if channels.receivers().is_empty() && heartbeat.is_none() {
         return Err(CommandError::NoChannels);
     }
-    let results = wait_for(async { Ok(trial::run(channels, &config.name, at).await) })?;
+    let sent = trial::run(channels, heartbeat, &config.name, at);
+    let results = wait_for(async { Ok(sent.await) })?;
     let failed = results.iter().filter(|it| matches!(it.answer, TrialAnswer::Failed(_))).count();
     let text = if asked.json { json(&results) } else { table(&results) };
     let ending = match failed {

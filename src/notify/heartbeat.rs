@@ -85,6 +85,17 @@ pub(crate) async fn run(
     }
 }
 
+/// Sends one heartbeat, as an agent that watches would.
+///
+/// # Errors
+///
+/// Fails if the service does not accept it.
+pub(super) async fn send_one(config: &HeartbeatConfig, agent: &str) -> Result<(), PostError> {
+    let service = HeartbeatService::open(&config.url)
+        .map_err(|error| PostError::Refused(error.to_string()))?;
+    service.send(&Beat::Up { agent }).await.map(drop)
+}
+
 #[expect(clippy::disallowed_methods, reason = "signs of life have their own time")]
 fn now() -> Instant {
     Instant::now()

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::delivery::{Channel, IncidentMemory, PostError};
+use super::heartbeat::{self, HeartbeatConfig};
 use super::receiver::Receiver;
 use super::{
     IncidentKey, IncidentStatus, Notice, NoticeEvidence, NoticeKind, NoticeMark, NotifyConfig,
@@ -57,10 +58,35 @@ pub(crate) enum TrialAnswer {
     Failed(String),
 }
 
-/// Sends one notice of each kind to every channel, all channels at the same time.
-pub(crate) async fn run(config: &NotifyConfig, agent: &str, at: SystemTime) -> Vec<TrialResult> {
+/// Sends one notice of each kind to every channel, and one heartbeat, all at the same time.
+pub(crate) async fn run(
+    config: &NotifyConfig,
+    heartbeat: Option<&HeartbeatConfig>,
+    agent: &str,
+    at: SystemTime,
+) -> Vec<TrialResult> {
     let channels = config.receivers().iter().map(|receiver| test(receiver, agent, at));
-    futures_util::future::join_all(channels).await.concat()
+    let channels = futures_util::future::join_all(channels);
+    let beats = heartbeat.map(|config| test_heartbeat(config, agent));
+    let beats = futures_util::future::join_all(beats);
+    let (channels, beats) = futures_util::future::join(channels, beats).await;
+    [channels.concat(), beats].concat()
+}
+
+/// Tests the service that expects heartbeats.
+async fn test_heartbeat(config: &HeartbeatConfig, agent: &str) -> TrialResult {
+    let began = now();
+    let answer = match caught("a heartbeat", heartbeat::send_one(config, agent)).await {
+        Ok(Ok(())) => TrialAnswer::Accepted,
+        Ok(Err(error)) => TrialAnswer::Failed(error.to_string()),
+        Err(panicked) => TrialAnswer::Failed(panicked.to_string()),
+    };
+    TrialResult {
+        channel: heartbeat::NAME.to_owned(),
+        notice: "alive".to_owned(),
+        answer,
+        took: began.elapsed(),
+    }
 }
 
 /// Tests one channel.

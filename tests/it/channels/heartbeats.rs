@@ -1,5 +1,6 @@
 //! The whole agent, and a service that raises the alarm when it falls silent.
 
+use super::Folder;
 use super::stand_in::{Reply, StandIn};
 use crate::agent::{Setup, Within};
 use crate::tcp_services::{TcpService, loopback_addresses};
@@ -60,4 +61,25 @@ fn a_portal_in_the_place_of_the_service_is_said_once_and_the_agent_goes_on() {
     assert!(line.has(&["a web page that is not from the service"]), "{line:?}");
     let ended = agent.kill();
     assert!(!(ended.stderr + &ended.stdout).contains("5ecret"));
+}
+
+#[test]
+fn a_test_of_the_channels_sends_one_heartbeat_and_shows_the_answer() {
+    let server = StandIn::start(|request| {
+        let is_known = request.path == "/ping/5ecret";
+        if is_known { Reply::new("200 OK", "OK") } else { Reply::new("404 Not Found", "not found") }
+    });
+    for (path, code, want) in
+        [("/ping/5ecret", 0, "accepted after "), ("/ping/5ecret-mistyped", 1, "404 Not Found")]
+    {
+        let folder = Folder::new("heartbeat_url_file = \"heartbeat\"");
+        folder.write("heartbeat", &format!("http://{}{path}\n", server.address));
+        let said = folder.run(&["notify", "--test"]);
+        assert_eq!(said.code, Some(code), "{}{}", said.stdout, said.stderr);
+        let rows: Vec<_> = said.stdout.lines().skip(1).collect();
+        assert!(matches!(rows[..], [row] if row.starts_with("heartbeat  alive")), "{rows:?}");
+        assert!(rows[0].contains(want), "{rows:?}");
+        assert!(!(said.stderr + &said.stdout).contains("5ecret"));
+        assert_eq!(server.request().body, "probe-1: watching");
+    }
 }

@@ -255,7 +255,8 @@ fn unknown_names_get_what_is_known_about_them() {
             "goavail.toml:1: {shown}: not a known key; there are failure_threshold, recovery_threshold, \
              interval, timeout, retry_interval, burst, port, min_in_service, max_out, standby_below, \
              return_delay, return_delay_max, canaries, name, resync_interval, check, checks, require, \
-             state_file, slack_addr, webhook_url, heartbeat_url_file and heartbeat_interval"
+             state_file, history_file, history_size, slack_addr, webhook_url, heartbeat_url_file \
+             and heartbeat_interval"
         );
         assert_eq!(refused(&format!("{name} = 1\n{CLOUDFLARE}")), [want], "{name}");
     }

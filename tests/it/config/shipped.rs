@@ -80,7 +80,7 @@ fn every_example_in_it_is_good_by_itself() {
         assert_eq!(super::read(&text).is_err(), lonely, "{bare}: {:?}", super::read(&text));
         examples += 1;
     }
-    assert_eq!(examples, 56, "examples found");
+    assert_eq!(examples, 58, "examples found");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn it_says_why_a_dead_address_is_still_in_and_why_another_one_is_out() {
         assert!(health.contains("losses in a row, 3 make it down"), "{out}");
 
         harness.lab.remove(&[one()]);
-        first(&mut agent, &["refused to act", &about(one()), "reason=floor"]);
+        first(&mut agent, &["refused to act", &about(one()), r#"reason="floor""#]);
         let kept = harness.done(&["explain", &one().to_string()]);
         assert!(line(&kept, "next:").contains("it would be taken out, but floor holds:"), "{kept}");
         assert!(line(&kept, "floor").contains("holds"), "{kept}");

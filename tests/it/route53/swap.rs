@@ -118,7 +118,6 @@ async fn two_agents_withdraw_two_addresses_of_one_set_again_and_again_and_nothin
 
 /// The two-agents test relies on the rules of `moto/serve.py`. The original moto accepts an
 /// outdated change; once it does not, those rules may be removed.
-/// change through; should that change, those rules may go.
 #[tokio::test]
 async fn moto_as_it_comes_takes_our_requests_and_knows_no_compare_and_swap() {
     let Some(moto) = plain_moto() else { return };
