@@ -28,7 +28,7 @@ mod input;
 mod observers;
 mod operator;
 mod peers;
-mod questions;
+pub(crate) mod questions;
 mod reload;
 mod settings;
 mod signals;

@@ -18,7 +18,7 @@ mod exits;
 mod options;
 
 pub(crate) use command::{
-    CheckOptions, Command, DrainOptions, ExplainOptions, MonitorOptions, NotifyOptions,
+    CheckOptions, Command, DrainOptions, ExplainOptions, MonitorOptions, NotifyOptions, PastTime,
     PlanOptions, ReplayOptions, ReturnOptions, StatusOptions, TuneOptions, UndrainOptions,
     target_in,
 };
@@ -288,6 +288,7 @@ mod tests {
         let want = ExplainOptions {
             address: "www/192.0.2.10".parse().unwrap(),
             service: Some("www".to_owned()),
+            at: None,
             json: true,
         };
         let line = "goavail explain --service www www/192.0.2.10 --json";

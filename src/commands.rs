@@ -26,7 +26,7 @@ use crate::text::{listed, one_line};
 
 pub(crate) use check::check;
 pub(crate) use drain::{drain, put_back, undrain};
-pub(crate) use explain::explain;
+pub(crate) use explain::{explain, explain_past};
 pub(crate) use monitoring::{dashboard, rules};
 pub(crate) use notify::notify;
 pub(crate) use plan::plan;

@@ -161,6 +161,11 @@ fn wall() -> SystemTime {
 
 fn explain(invocation: &Invocation, asked: &ExplainOptions) -> Result<(), ProgramFailure> {
     let target = target_in(&asked.address, asked.service.as_deref())?;
+    if let Some(at) = asked.at {
+        let (configurations, colour) = (configurations(invocation), may_colour());
+        let past = commands::explain_past(&configurations, (&target, at), asked.json, colour);
+        return replayed(past);
+    }
     report(commands::explain(&status_places(invocation)?, &target, asked.json, may_colour())?)
 }
 

@@ -7,6 +7,7 @@
 //! - `observed`: the questions that can be answered
 //! - `summary`: the withdrawals of a replay in numbers; `run`: both replays, one beside the other
 //! - `drawing`: targets over time, with the `lost` probes
+//! - `moment`: the engine as it was at a past moment
 //! - `facts`: facts without the parts that a history rounds
 
 pub(crate) mod asked;
@@ -15,6 +16,7 @@ mod coming;
 pub(crate) mod drawing;
 pub(crate) mod facts;
 pub(crate) mod lost;
+pub(crate) mod moment;
 pub(crate) mod observed;
 mod probes;
 mod provider;

@@ -25,14 +25,16 @@ pub(super) fn answer(question: ExplainRequest, engine: &Engine, config: &Config,
     let ExplainRequest { target, service, reply } = question;
     let dates = Dates { now: clock.now(), wall: wall() };
     // The reader may have disconnected.
-    let _ = reply.send(explain(engine, (target, service.as_deref()), config, dates));
+    let _ = reply.send(explain(engine, (target, service.as_deref()), &config.name, dates));
 }
 
 /// A reading of the clock of the engine and of the wall clock.
 #[derive(Debug, Clone, Copy)]
-struct Dates {
-    now: Moment,
-    wall: SystemTime,
+pub(crate) struct Dates {
+    /// The time on the clock of the engine.
+    pub(crate) now: Moment,
+    /// The time on the wall clock.
+    pub(crate) wall: SystemTime,
 }
 
 impl Dates {
@@ -44,10 +46,15 @@ impl Dates {
     }
 }
 
-fn explain(
+/// Explains an address in one service, or in all that have it.
+///
+/// # Errors
+///
+/// Fails if there is no such service, or no service has the address.
+pub(crate) fn explain(
     engine: &Engine,
     (address, service): (IpAddr, Option<&str>),
-    config: &Config,
+    agent: &str,
     dates: Dates,
 ) -> Result<ExplainAnswer, ExplainRefused> {
     let services = services(engine, address, service)?;
@@ -64,7 +71,8 @@ fn explain(
     }
     Ok(ExplainAnswer {
         at: dates.of(dates.now),
-        agent: config.name.clone(),
+        asked_for: None,
+        agent: agent.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         dry_run: engine.settings().dry_run,
         address,

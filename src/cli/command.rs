@@ -1,7 +1,7 @@
 //! The commands and their arguments.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
 
@@ -120,9 +120,21 @@ pub(crate) struct ExplainOptions {
     /// Explain it in this service only
     #[arg(long, value_name = "NAME", value_parser = service_name)]
     pub service: Option<String>,
+    /// Explain it at this past time, from the history: such as 2026-12-01T03:04:05Z, or 90m before its end
+    #[arg(long, value_name = "TIME", value_parser = past_time)]
+    pub at: Option<PastTime>,
     /// Print JSON instead of text
     #[arg(long)]
     pub json: bool,
+}
+
+/// A time in the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PastTime {
+    /// A date and a time.
+    At(SystemTime),
+    /// So long before the end of the history.
+    BeforeEnd(Duration),
 }
 
 /// The arguments of `goavail drain`.
@@ -283,6 +295,15 @@ pub(crate) struct CompletionsOptions {
 }
 
 /// Parses a duration on the command line: `2h`, `90m`, or a number of seconds.
+fn past_time(text: &str) -> Result<PastTime, String> {
+    let date = humantime::parse_rfc3339_weak(text).map(PastTime::At).ok();
+    date.or_else(|| duration(text).map(PastTime::BeforeEnd).ok()).ok_or_else(|| {
+        "a past time is written as 2026-12-01T03:04:05Z, in UTC, or as 90m, which is so long before the \
+         end of the history"
+            .to_owned()
+    })
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds

@@ -58,6 +58,24 @@ impl Configurations<'_> {
     }
 }
 
+/// Returns the configuration in force, and its history.
+///
+/// # Errors
+///
+/// Fails if the configuration is not valid or has no history, or that cannot be read.
+pub(super) fn history(
+    configurations: &Configurations<'_>,
+) -> Result<(Config, HistoryFiles), ReplayRefusal> {
+    let config = configurations.load(&[], None)?;
+    let files = read(history_of(&config)?)?;
+    Ok((config, files))
+}
+
+fn history_of(config: &Config) -> Result<&HistoryConfig, ReplayRefusal> {
+    let why = || format!("{} has no history_file", config.path.display());
+    config.sections.history.as_ref().ok_or_else(|| ReplayRefusal::Refused(why()))
+}
+
 /// A history, and the checks that it observed.
 struct Past {
     files: HistoryFiles,
@@ -68,10 +86,7 @@ struct Past {
 
 impl Past {
     fn open(config: &Config, since: Option<Duration>) -> Result<Self, ReplayRefusal> {
-        let Some(history) = &config.sections.history else {
-            let why = format!("{} has no history_file", config.path.display());
-            return Err(ReplayRefusal::Refused(why));
-        };
+        let history = history_of(config)?;
         let files = read(history)?;
         let observations = PastChecks::of(&files);
         let items = u64::try_from(files.read().count()).unwrap_or_default();

@@ -17,6 +17,7 @@ mod watchers;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ids::{EndpointId, TargetKey};
 use super::moment::Moment;
@@ -199,6 +200,11 @@ impl HealthTracker {
 }
 
 impl Subject {
+    /// Returns the time between two probes of its check.
+    pub(super) fn interval(&self) -> Duration {
+        self.check.pace.interval
+    }
+
     /// Whether the target has asked to be taken out, since it was up.
     pub(super) fn has_asked(&self) -> bool {
         self.answers.as_ref().is_some_and(|answers| answers.asked)

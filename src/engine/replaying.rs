@@ -5,12 +5,14 @@
 //! and the player brings the outcomes of the probes in the order in which it would have learned them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Engine;
 use super::action::Action;
 use super::context::Context;
 use super::drain::Drain;
 use super::event::Event;
+use super::health::Subject;
 use super::ids::{EndpointId, TargetRef};
 use super::journal::{NotedProbe, Replay, RunEnd};
 use super::moment::Moment;
@@ -181,6 +183,20 @@ impl Engine {
             }
             Some(Role::Target) => self.health.end_run(id, run, &mut self.context),
             _ => {}
+        }
+    }
+
+    /// Counts the probes of a run that began at `since` and goes on, as far as the interval says how many
+    /// there were.
+    pub(crate) fn count_run(&mut self, id: EndpointId, outcome: Outcome, since: Moment) {
+        let now = self.context.now;
+        let Some(interval) = self.health.get(id).map(Subject::interval) else { return };
+        let count = now.since(since).as_nanos() / interval.as_nanos().max(1);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        if count > 0 {
+            let last = since + interval.saturating_mul(count);
+            let rtt = Duration::ZERO;
+            self.end_run(id, &RunEnd { outcome, count, sent: last, judged: last, rtt });
         }
     }
 

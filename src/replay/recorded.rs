@@ -196,6 +196,17 @@ impl AsRecorded {
         }
     }
 
+    /// Returns the endpoints that stand for a recorded one.
+    pub(super) fn own(&self, recorded: EndpointId) -> &[EndpointId] {
+        self.ids.get(recorded)
+    }
+
+    /// Returns the engine after the last event, and the time of that.
+    pub(super) fn into_engine(mut self) -> (Option<Engine>, Moment) {
+        let (at, _) = self.finish_event();
+        (self.engine, at)
+    }
+
     /// Returns the comparison, once the history has ended, and the actions for its last event.
     pub(crate) fn end(mut self) -> (DecisionCheck, Moment, Vec<Action>) {
         let (at, actions) = self.finish_event();

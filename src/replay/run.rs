@@ -27,15 +27,16 @@ pub(crate) struct Was {
 
 /// The wall clock of the current process.
 #[derive(Debug, Default, Clone, Copy)]
-struct Wall {
+pub(super) struct Wall {
     begin: Moment,
     began: Duration,
     /// The latest time that was seen.
-    last: Duration,
+    pub(super) last: Duration,
 }
 
 impl Wall {
-    fn at(&mut self, at: Moment) -> Duration {
+    /// Returns the time at a moment.
+    pub(super) fn at(&mut self, at: Moment) -> Duration {
         let time = if at >= self.begin {
             self.began + at.since(self.begin)
         } else {
@@ -46,7 +47,7 @@ impl Wall {
     }
 
     /// Returns the clock after an item.
-    fn after(mut self, item: &HistoryItem) -> Self {
+    pub(super) fn after(mut self, item: &HistoryItem) -> Self {
         let HistoryItem::Entry(dated) = item else { return self };
         if let HistoryEntry::Begin(begin) = &dated.entry {
             (self.begin, self.began) = (dated.at, Duration::from_nanos(begin.wall));

@@ -2,6 +2,7 @@
 
 mod damage;
 mod figures;
+mod moments;
 mod month;
 mod oracle;
 mod past;

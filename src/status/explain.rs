@@ -59,6 +59,9 @@ pub enum ExplainRefused {
 pub struct ExplainAnswer {
     /// The time of the explanation.
     pub at: Time,
+    /// The past time in the question; the explanation is that after the last event recorded before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_for: Option<Time>,
     /// The agent's name in the configuration.
     pub agent: String,
     /// The program's version.

@@ -89,7 +89,7 @@ impl Engine {
         if self.health.is_rehearsed(id) {
             parts.push("a rehearsal treats it as dead, or will".to_owned());
         }
-        if let Some(watch) = self.prober.state(id) {
+        if let Some(watch) = self.prober.state(id).filter(|_| self.context.replay.is_none()) {
             let pace = match (watch.is_suspect(), watch.rate.limits) {
                 (true, false) => " at the retry pace",
                 (true, true) => " at interval, since it does not answer at the retry pace",
@@ -129,6 +129,10 @@ impl Engine {
         let stall = match self.stall.last_stall() {
             Some((at, lasted)) if now.since(at).as_secs() < 600 => {
                 format!("the process did not run for {}, {} ago", span(lasted), span(now.since(at)))
+            }
+            _ if self.context.replay.is_some() => {
+                "the history has stalls and faults only where a decision followed from them"
+                    .to_owned()
             }
             _ => "the process ran and could send its probes".to_owned(),
         };

@@ -18,11 +18,11 @@ use crate::replay::recorded::{AsRecorded, DecisionCheck};
 const SCHEDULES: u64 = 12;
 
 /// The bytes of a file.
-type Bytes = Rc<RefCell<Vec<u8>>>;
+pub(super) type Bytes = Rc<RefCell<Vec<u8>>>;
 
 /// Records one agent, as the agent itself does.
 #[derive(Debug)]
-struct Tape {
+pub(super) struct Tape {
     file: Bytes,
     recorder: Option<Recorder>,
     now: Moment,
@@ -42,7 +42,12 @@ fn keep(file: &Bytes, last: &mut usize, block: &Block) {
 }
 
 impl Tape {
-    fn finish(&mut self) {
+    pub(super) fn new(file: Bytes) -> Self {
+        let (now, marked) = (Moment::START, Moment::START);
+        Self { file, recorder: None, now, marked, last: 0 }
+    }
+
+    pub(super) fn finish(&mut self) {
         if let Some(mut recorder) = self.recorder.take() {
             let mark = recorder.mark(self.now, 0);
             keep(&self.file, &mut self.last, &mark);
@@ -95,8 +100,7 @@ fn check(label: &str, scene: impl FnOnce()) -> u64 {
     let make = move || -> Box<dyn Recording> {
         let file = Bytes::default();
         all.borrow_mut().push(Rc::clone(&file));
-        let (now, marked) = (Moment::START, Moment::START);
-        Box::new(Tape { file, recorder: None, now, marked, last: 0 })
+        Box::new(Tape::new(file))
     };
     recorded(Box::new(make), scene);
     let mut compared = 0;

@@ -20,6 +20,10 @@ pub(crate) fn explain_table(answer: &ExplainAnswer, colour: bool) -> String {
     let at = answer.at.to_the_second();
     let head = format!("{}  goavail {}  at {at} UTC{dry_run}", answer.agent, answer.version);
     let mut lines = wrapped(&head, WIDTH);
+    if let Some(asked) = answer.asked_for {
+        let words = format!("the last recorded event up to {} UTC", asked.to_the_second());
+        lines.extend(wrapped(&words, WIDTH));
+    }
     for target in &answer.targets {
         lines.push(String::new());
         lines.extend(sum(answer, target, paint));

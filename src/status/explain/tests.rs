@@ -53,6 +53,7 @@ fn answer() -> ExplainAnswer {
         ],
     };
     ExplainAnswer {
+        asked_for: None,
         at: at(),
         agent: "eu-1".into(),
         version: "0.1.0".into(),
