@@ -11,6 +11,7 @@ mod garbage;
 pub(crate) mod harness;
 mod names;
 mod neighbours;
+mod past;
 mod planning;
 mod remembering;
 mod returning;

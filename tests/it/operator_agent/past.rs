@@ -1,0 +1,68 @@
+//! The recorded past of a real agent: explained, replayed, and tuned after it has ended.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::harness::{Harness, Said, about, first, one, two};
+use crate::agent::PATIENT;
+use crate::lab::run;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn an_agent_leaves_a_past_that_is_explained_replayed_and_tuned() {
+    run(|| {
+        let harness = Harness::new("history_file = \"history\"\n");
+        let mut agent = harness.confirmed();
+        harness.lab.remove(&[two()]);
+        let withdrew = first(&mut agent, &["withdrew", &about(two())]);
+        harness.lab.add(&[two()]);
+        first(&mut agent, &["restored", &about(two())]);
+        agent.signal(Signal::TERM);
+        assert!(agent.wait_end(PATIENT).status.success());
+
+        let time = withdrew.text.split_whitespace().next().unwrap();
+        let out = harness.done(&["explain", "--at", time, "--json", &two().to_string()]);
+        let out = json(&out);
+        let target = &out["targets"][0];
+        assert_eq!(
+            (&target["in_service"], &target["cause"], &target["health"]),
+            (&false.into(), &"down".into(), &"down".into()),
+            "{out:#}"
+        );
+        assert!(time.starts_with(&out["asked_for"].as_str().unwrap()[..23]), "{out:#}");
+        let table = harness.done(&["explain", "--at", "1s", &one().to_string()]);
+        assert!(table.contains("the last recorded event up to "), "{table}");
+        assert!(table.contains(": in service by its verdict;"), "{table}");
+
+        for (arguments, want) in [
+            (
+                ["--at", "2001-09-09T01:46:40Z", "10.0.0.2"],
+                "--at: the history begins later; the nearest",
+            ),
+            (
+                ["--at", "2099-01-01T00:00:00Z", "10.0.0.2"],
+                "--at: the history ends before; the nearest",
+            ),
+            (
+                ["--at", "1s", "10.0.0.9"],
+                "10.0.0.9 is not a target of this agent; there is 10.0.0.1",
+            ),
+            (["--at", "noon", "10.0.0.2"], "a past time is written as 2026-12-01T03:04:05Z"),
+        ] {
+            let Said { code, out, complaint } =
+                harness.goavail(&[["explain"].as_slice(), &arguments].concat());
+            assert_eq!((code, out.as_str()), (Some(2), ""), "{complaint}");
+            assert!(complaint.contains(want), "{complaint}");
+        }
+
+        let replayed = json(&harness.done(&["replay", "--json"]));
+        assert!(replayed.to_string().contains("withdrawals"), "{replayed:#}");
+        let slower = harness.done(&["replay", "--set", "failure_threshold=5"]);
+        assert!(slower.contains("withdrawals"), "{slower}");
+        let tuned = harness.done(&["tune", "--at-most", "1/day"]);
+        assert!(tuned.contains("failure_threshold"), "{tuned}");
+    });
+}
