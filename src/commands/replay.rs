@@ -72,8 +72,11 @@ pub(super) fn history(
 }
 
 fn history_of(config: &Config) -> Result<&HistoryConfig, ReplayRefusal> {
-    let why = || format!("{} has no history_file", config.path.display());
-    config.sections.history.as_ref().ok_or_else(|| ReplayRefusal::Refused(why()))
+    let Some(history) = &config.sections.history else {
+        let why = format!("{} has no history_file", config.path.display());
+        return Err(ReplayRefusal::Refused(why));
+    };
+    Ok(history)
 }
 
 /// A history, and the checks that it observed.

@@ -70,7 +70,7 @@ impl OpenRuns {
 pub(crate) fn state_at(files: &HistoryFiles, time: Duration) -> Result<PastState, NotRecorded> {
     let (mut replay, mut wall, mut runs) =
         (AsRecorded::default(), Wall::default(), OpenRuns::default());
-    // The end of what is known before the time, and of all that is known.
+    // The end of the record up to the time.
     let mut known = None;
     let mut items = files.read();
     loop {

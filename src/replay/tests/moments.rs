@@ -53,7 +53,7 @@ impl Recording for Witness {
         self.tape.handled(engine, now);
         self.events += 1;
         let mut seen = self.seen.borrow_mut();
-        // What follows at the same moment is part of it.
+        // Later events of the same moment are part of it.
         let is_looked_at = self.events.is_multiple_of(ONE_OF) || seen.moments.contains_key(&now);
         if is_looked_at && !seen.has_restarted {
             let targets: Vec<_> = engine.targets().map(|it| (it.service, it.address)).collect();
