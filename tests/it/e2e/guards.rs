@@ -142,8 +142,8 @@ fn replies_missed_during_a_suspension_withdraw_no_target() {
             let_go.send(()).unwrap();
             std::thread::sleep(Duration::from_millis(pause));
             agent.signal(Signal::CONT);
-            agent.wait_for_words(&["outcome=Fault"]);
-            for _ in 0..5 {
+            // The probe is a fault, or answered if it was stopped before it had noted the time of sending.
+            for _ in 0..6 {
                 agent.wait_for_words(&["outcome=Reply"]);
             }
         }
