@@ -52,6 +52,10 @@ type NoticeCounts = BTreeMap<(String, String, String), usize>;
 /// Counts a notice; `service` is the service of all targets of a notice that names none.
 fn count(counts: &mut NoticeCounts, notice: &Value, service: &str) {
     let kind = notice["kind"].as_str().unwrap();
+    // A service counts as emptied when it is for a second; the agent may end before.
+    if matches!(kind, "none_left" | "some_back") {
+        return;
+    }
     let mut services = BTreeMap::from([(service, &notice["targets"])]);
     if let Some(named) = notice["services"].as_object() {
         services = named.iter().map(|(name, targets)| (name.as_str(), targets)).collect();
