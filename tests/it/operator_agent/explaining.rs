@@ -64,7 +64,8 @@ fn it_says_why_a_dead_address_is_still_in_and_why_another_one_is_out() {
             (&"floor".into(), &"down".into()),
             "{json:#}"
         );
-        assert_eq!(harness.shown(one())["reason"], json["reason"], "as the status has it");
+        // The status follows once a second.
+        harness.until_shown(&mut agent, one(), |shown| shown["reason"] == json["reason"]);
         assert_eq!(answer(&json, "health").0, "calls", "{json:#}");
 
         harness.lab.add(&[one(), two()]);
