@@ -72,6 +72,8 @@ pub(crate) fn state_at(files: &HistoryFiles, time: Duration) -> Result<PastState
         (AsRecorded::default(), Wall::default(), OpenRuns::default());
     // The end of the record up to the time.
     let mut known = None;
+    // Whether damage hides everything from there to the next beginning.
+    let mut is_lost = false;
     let mut items = files.read();
     loop {
         let Some(item) = items.next() else {
@@ -84,17 +86,20 @@ pub(crate) fn state_at(files: &HistoryFiles, time: Duration) -> Result<PastState
         let after = wall.after(&item);
         if let HistoryItem::Entry(dated) = &item {
             let is_start = matches!(&dated.entry, HistoryEntry::Begin(begin) if begin.is_start);
+            let is_gap = is_start || is_lost;
             if after.last > time {
                 return match known {
                     None => Err(NotRecorded::Before(after.last)),
-                    Some(end) if is_start && end < time => {
-                        Err(NotRecorded::Between(end, after.last))
-                    }
+                    Some(end) if is_gap && end < time => Err(NotRecorded::Between(end, after.last)),
                     Some(_) => finished(replay, wall, &runs),
                 };
             }
-            known = Some(after.last);
+            (known, is_lost) = (Some(after.last), false);
             runs.follow(dated.at, &dated.entry);
+        } else if known == Some(time) {
+            return finished(replay, wall, &runs);
+        } else {
+            is_lost = true;
         }
         wall = after;
         replay.take(item);

@@ -8,6 +8,7 @@ use crate::engine::tests::recording::variable;
 use crate::history::block::{Block, HEAD};
 use crate::history::reader::{Damage, HistoryFiles, HistoryItem};
 use crate::replay::change::SettingChanges;
+use crate::replay::moment::{NotRecorded, state_at};
 use crate::replay::run::{as_asked, as_it_was};
 
 /// The number of files that are damaged.
@@ -113,4 +114,30 @@ fn what_follows_damage_is_compared_again_from_the_next_hour_on() {
     assert!(was.damage.bytes > 0 && was.damage.unused > 0);
     assert_eq!(was.comparison.differences, 0, "{:#?}", was.comparison.first);
     assert!(was.comparison.uncompared > 0 && was.comparison.flips > 0);
+}
+
+#[test]
+fn a_moment_that_damage_hides_is_refused_with_the_nearest_ones_that_are_known() {
+    let mut file = history();
+    let (from, to) = (file.len() / 3, file.len() / 2);
+    file[from..to].fill(0);
+    let files = HistoryFiles { files: vec![file] };
+    let (mut known, mut hidden) = (0, 0);
+    for seconds in (0..3 * 3600).step_by(97) {
+        let time = Duration::from_secs(seconds);
+        match state_at(&files, time) {
+            Ok(past) => {
+                assert!(past.wall <= time, "{time:?}");
+                known += 1;
+            }
+            Err(NotRecorded::Between(end, next)) => {
+                assert!(end < time && time < next, "{end:?} {time:?} {next:?}");
+                assert!(state_at(&files, end).is_ok() && state_at(&files, next).is_ok());
+                hidden += 1;
+            }
+            Err(NotRecorded::After(end)) => assert!(end < time && state_at(&files, end).is_ok()),
+            Err(why) => panic!("{time:?}: {why:?}"),
+        }
+    }
+    assert!(known > 20 && hidden > 3, "{known} {hidden}");
 }
