@@ -58,12 +58,14 @@ Exit codes:
 pub(super) const EXPLAIN: &str = "\
 The agent is queried on its control socket or its listener, as set in [Status]. A guard \"passes\" if it
 has no objection and \"holds\" if it stops the change; \"would pass\" and \"would hold\" are its answers
-while no change is called for. The first guard that holds or waits is the one to look at.
+while no change is called for. The first guard that holds or waits is the one to look at. With --at the
+history_file of the configuration answers, and no agent has to run.
 
 Exit codes:
-  0  the agent answered
-  1  no agent answers, or it does not watch the address
-  2  the command line or [Status] is refused";
+  0  the agent answered, or the history
+  1  no agent answers, or it does not watch the address; the history cannot be read, or does not have it
+  2  the command line, [Status] or, with --at, the configuration is refused, or the history does not
+     reach the time";
 
 /// Exit codes of `goavail drain`, `goavail undrain` and `goavail return`.
 pub(super) const ORDER: &str = "\

@@ -48,7 +48,7 @@ pub(crate) fn explain_past(
     let dates = Dates { now: past.at, wall: date(past.wall).wall() };
     let which = (target.address, target.service.as_deref());
     let answer = questions::explain(&past.engine, which, &config.name, dates);
-    let mut answer = answer.map_err(|refused| ReplayRefusal::Refused(refused.to_string()))?;
+    let mut answer = answer.map_err(|refused| ReplayRefusal::Failed(refused.to_string()))?;
     answer.asked_for = Some(date(time));
     Ok(shown(&answer, json, colour))
 }

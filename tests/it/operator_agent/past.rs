@@ -3,9 +3,9 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::harness::{Harness, Said, about, first, one, two};
+use super::harness::{Harness, about, first, one, two};
 use crate::agent::PATIENT;
-use crate::lab::run;
+use crate::lab::{run, v4};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -37,25 +37,16 @@ fn an_agent_leaves_a_past_that_is_explained_replayed_and_tuned() {
         assert!(table.contains("the last recorded event up to "), "{table}");
         assert!(table.contains(": in service by its verdict;"), "{table}");
 
-        for (arguments, want) in [
-            (
-                ["--at", "2001-09-09T01:46:40Z", "10.0.0.2"],
-                "--at: the history begins later; the nearest",
-            ),
-            (
-                ["--at", "2099-01-01T00:00:00Z", "10.0.0.2"],
-                "--at: the history ends before; the nearest",
-            ),
-            (
-                ["--at", "1s", "10.0.0.9"],
-                "10.0.0.9 is not a target of this agent; there is 10.0.0.1",
-            ),
-            (["--at", "noon", "10.0.0.2"], "a past time is written as 2026-12-01T03:04:05Z"),
+        for (time, address, code, want) in [
+            ("2001-09-09T01:46:40Z", two(), 2, "--at: the history begins later; the nearest time"),
+            ("2099-01-01T00:00:00Z", two(), 2, "--at: the history ends before; the nearest time"),
+            ("noon", two(), 2, "a past time is written as 2026-12-01T03:04:05Z"),
+            // As the running agent answers.
+            ("1s", v4(9), 1, "10.0.0.9 is not a target of this agent; there is 10.0.0.1"),
         ] {
-            let Said { code, out, complaint } =
-                harness.goavail(&[["explain"].as_slice(), &arguments].concat());
-            assert_eq!((code, out.as_str()), (Some(2), ""), "{complaint}");
-            assert!(complaint.contains(want), "{complaint}");
+            let said = harness.goavail(&["explain", "--at", time, &address.to_string()]);
+            assert_eq!((said.code, said.out.as_str()), (Some(code), ""), "{}", said.complaint);
+            assert!(said.complaint.contains(want), "{}", said.complaint);
         }
 
         let replayed = json(&harness.done(&["replay", "--json"]));
