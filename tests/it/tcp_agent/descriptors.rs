@@ -52,7 +52,8 @@ fn without_descriptors_probes_are_faults_and_no_target_is_down() {
 fn two_thousand_targets_share_few_descriptors_and_waiting_for_one_is_no_loss() {
     const ALL: usize = 2000;
     const DEAD: usize = 400;
-    const PACE: &str = "interval = 1\ntimeout = 0.5\nretry_interval = 0.5\n";
+    // A busy machine answers within this, and 400 connects still last as long as their interval.
+    const PACE: &str = "interval = 3\ntimeout = 1.5\nretry_interval = 1.5\n";
     run(|| {
         let lab = Lab::new();
         let targets: Vec<IpAddr> = (1..).map(v4).take(ALL).collect();
