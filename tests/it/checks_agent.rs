@@ -10,7 +10,7 @@ mod https;
 mod renewal;
 mod scraped;
 mod seen;
-mod servers;
+pub(crate) mod servers;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};

@@ -18,16 +18,16 @@ use crate::tcp_services::loopback_addresses;
 pub(super) const DOMAIN: &str = "example.com";
 
 /// A running server. It ends when it is dropped, or with the thread of its test at the latest.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     /// The folder of its files.
-    pub(super) folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Server {
     /// Starts a server with its configuration in the file of this name, and waits for these words in
     /// its log. `setpriv` is run in the server's place.
-    fn start(
+    pub(crate) fn start(
         mut setpriv: Command,
         words: &[&str],
         (folder, file): (tempfile::TempDir, &str),
@@ -164,10 +164,10 @@ pub(super) fn haproxy(identity: &Identity) -> (Server, Vec<IpAddr>, u16) {
 }
 
 /// A zone in the view of one address: its name and its file.
-pub(super) type ZoneOfView<'a> = (&'a str, &'a str);
+pub(crate) type ZoneOfView<'a> = (&'a str, &'a str);
 
 /// The configuration of BIND with a view for each address.
-pub(super) fn views(folder: &Path, views: &[(IpAddr, &[ZoneOfView<'_>])]) -> String {
+pub(crate) fn views(folder: &Path, views: &[(IpAddr, &[ZoneOfView<'_>])]) -> String {
     let listen: Vec<String> = views.iter().map(|(address, _)| format!("{address};")).collect();
     let mut text = format!(
         "options {{ directory \"{}\"; pid-file none; session-keyfile none;\n\
@@ -188,7 +188,7 @@ pub(super) fn views(folder: &Path, views: &[(IpAddr, &[ZoneOfView<'_>])]) -> Str
 
 /// Starts BIND in a namespace, since it listens at addresses of interfaces only, with the files that
 /// `files` returns for its folder. One of them is `named.conf`.
-pub(super) fn bind(
+pub(crate) fn bind(
     place: &Namespace,
     files: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
 ) -> Server {
@@ -205,10 +205,10 @@ pub(super) fn bind(
 }
 
 /// The name server of BIND.
-pub(super) const NAMED: &str = "/usr/sbin/named";
+pub(crate) const NAMED: &str = "/usr/sbin/named";
 
 /// Whether all of these programs are installed. False is a loud skip.
-pub(super) fn are_installed(programs: &[&str]) -> bool {
+pub(crate) fn are_installed(programs: &[&str]) -> bool {
     let folders = ["/usr/sbin", "/usr/bin", "/"].map(Path::new);
     let mut missing = programs.to_vec();
     missing.retain(|program| !folders.iter().any(|folder| folder.join(program).exists()));
