@@ -6,13 +6,14 @@
 //!   `provider` carries out the orders
 //! - `observed`: the questions that can be answered
 //! - `summary`: the withdrawals of a replay in numbers; `run`: both replays, one beside the other
-//! - `drawing`: targets over time, with the `lost` probes
+//! - `drawing`: targets over time, with the `lost` probes; `day`: the last day of each
 //! - `moment`: the engine as it was at a past moment
 //! - `facts`: facts without the parts that a history rounds
 
 pub(crate) mod asked;
 pub(crate) mod change;
 mod coming;
+pub(crate) mod day;
 pub(crate) mod drawing;
 pub(crate) mod facts;
 pub(crate) mod lost;

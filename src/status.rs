@@ -19,6 +19,7 @@ mod client;
 mod concern;
 pub(crate) mod control;
 mod counters;
+mod days;
 mod explain;
 mod histogram;
 mod history;
@@ -50,6 +51,7 @@ pub use control::{
     OperatorCommand, UndrainRequest,
 };
 pub(crate) use control::{CommandResult, REASON_CHARS, service_name};
+pub(crate) use days::{DayDrawings, NoDrawing, drawing_days};
 pub(crate) use explain::explain_table;
 pub(crate) use explain::{
     ChangeInQuestion, ExplainAnswer, ExplainRefused, RecordInQuestion, StatedAnswer,

@@ -1,7 +1,7 @@
 //! The files of a history: appended to, rotated by halves, never waited for.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -111,15 +111,47 @@ pub(crate) fn read(config: &HistoryConfig) -> Result<Vec<Vec<u8>>, String> {
     Ok(files)
 }
 
+/// Reads the end of a history, the older file first: at most so many bytes of both together. What it has is
+/// found again from the first block that begins in it.
+///
+/// # Errors
+///
+/// As [`read`].
+pub(crate) fn read_end(config: &HistoryConfig, most: u64) -> Result<Vec<Vec<u8>>, String> {
+    let mut files = Vec::new();
+    let mut room = most;
+    for path in [config.file.clone(), config.older()] {
+        match read_part(&path, room) {
+            Ok(bytes) => {
+                room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                files.push(bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        }
+    }
+    files.reverse();
+    Ok(files)
+}
+
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    read_part(path, u64::MAX)
+}
+
+/// Reads at most so many bytes from the end of a file.
+fn read_part(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("is not a regular file"));
     }
+    let from = metadata.len().saturating_sub(most);
+    file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    if !bytes.starts_with(HEAD) && bytes.len() > HEADER {
+    // It may grow while it is read.
+    file.take(most).read_to_end(&mut bytes)?;
+    if from == 0 && !bytes.starts_with(HEAD) && bytes.len() > HEADER {
         return Err(io::Error::other("is no history of this version"));
     }
     Ok(bytes)
@@ -198,5 +230,23 @@ mod tests {
         fs::remove_file(&config.file).unwrap();
         fs::create_dir(&config.file).unwrap();
         assert!(HistoryFile::open(config.clone()).is_err() && read(&config).is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_history_is_that_of_the_newer_file_and_then_of_the_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        assert_eq!(read_end(&config, 100), Ok(vec![]));
+        fs::write(config.older(), [HEAD, &[1; 50]].concat()).unwrap();
+        fs::write(&config.file, [HEAD, &[2; 30]].concat()).unwrap();
+        let lengths = |most| {
+            let files = read_end(&config, most).unwrap();
+            files.iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        let newer = HEAD.len() + 30;
+        assert_eq!(lengths(1 << 20), [HEAD.len() + 50, newer]);
+        assert_eq!(lengths(u64::try_from(newer).unwrap() + 10), [10, newer]);
+        assert_eq!(lengths(20), [0, 20]);
+        assert_eq!(read_end(&config, 20).unwrap()[1], [2; 20]);
     }
 }

@@ -1,6 +1,8 @@
 //! The lost probes of each target over time, for a drawing.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::drawing::{Axis, COLUMNS};
@@ -11,6 +13,7 @@ use crate::engine::journal::EndpointUse;
 use crate::engine::journal::Noted;
 use crate::engine::settings::Settings;
 use crate::engine::types::Outcome;
+use crate::history::begin::Begin;
 use crate::history::entry::HistoryEntry;
 use crate::history::reader::{HistoryFiles, HistoryItem};
 
@@ -21,6 +24,10 @@ pub(crate) struct LostProbes {
     pub of: BTreeMap<TargetRef, Vec<u32>>,
     /// The names of the targets.
     pub names: BTreeMap<TargetRef, String>,
+    /// The targets by the names of their services and their addresses.
+    pub places: BTreeMap<(String, IpAddr), TargetRef>,
+    /// The runs of losses that go on, with the columns in which they began.
+    open: BTreeMap<EndpointId, usize>,
 }
 
 /// Returns the targets that depend on each endpoint.
@@ -50,6 +57,17 @@ impl LostProbes {
                     begin = (dated.at, Duration::from_nanos(its.wall));
                     by_endpoint = targets(&its.uses);
                     lost.name(&its.settings);
+                    lost.go_on(&its, axis);
+                }
+                HistoryEntry::RunBegin { endpoint, outcome: Outcome::Loss, .. } => {
+                    lost.open.insert(endpoint, axis.nearest_column(at));
+                }
+                HistoryEntry::RunEnd(endpoint, run) => {
+                    let from = lost.open.remove(&endpoint);
+                    let to = axis.nearest_column(at);
+                    if let Some(from) = from.filter(|_| axis.column(at).is_some()) {
+                        lost.add_run(by_endpoint.get(&endpoint), from..=to, run.count);
+                    }
                 }
                 HistoryEntry::Uses(uses) => by_endpoint = targets(&uses),
                 HistoryEntry::Note(Noted::Event(event)) => {
@@ -63,7 +81,38 @@ impl LostProbes {
                 _ => {}
             }
         }
+        // The number of losses in a run is recorded at its end.
+        for (endpoint, from) in std::mem::take(&mut lost.open) {
+            lost.add_run(by_endpoint.get(&endpoint), from..=COLUMNS - 1, 1);
+        }
         lost
+    }
+
+    /// Follows the runs that go on where a process or a file begins.
+    fn go_on(&mut self, begin: &Begin, axis: Axis) {
+        if begin.is_start {
+            self.open.clear();
+        }
+        let from = axis.nearest_column(Duration::from_nanos(begin.wall));
+        for run in begin.runs.iter().filter(|run| run.outcome == Outcome::Loss) {
+            self.open.entry(run.endpoint).or_insert(from);
+        }
+    }
+
+    /// Adds a run of losses to the columns over which it lasted: at least one to each.
+    fn add_run(
+        &mut self,
+        targets: Option<&Vec<TargetRef>>,
+        over: RangeInclusive<usize>,
+        count: u32,
+    ) {
+        let width = u32::try_from(over.clone().count()).unwrap_or(u32::MAX).max(1);
+        for target in targets.into_iter().flatten() {
+            let columns = self.of.entry(*target).or_insert_with(|| vec![0; COLUMNS]);
+            for column in over.clone() {
+                columns[column] = columns[column].saturating_add(count.div_ceil(width));
+            }
+        }
     }
 
     fn name(&mut self, settings: &Settings) {
@@ -71,6 +120,7 @@ impl LostProbes {
             for address in its.targets.iter().copied() {
                 let target = TargetRef { service, address };
                 self.names.entry(target).or_insert_with(|| settings.target_name(target));
+                self.places.insert((its.name.clone(), address), target);
             }
         }
     }

@@ -1,14 +1,14 @@
 //! A history through the engine that made it: it must make the same decisions, one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{bare, decisions, is_flip};
 use crate::engine::event::{Action, DnsReport, Event, Fact};
-use crate::engine::ids::EndpointId;
+use crate::engine::ids::{EndpointId, TargetRef};
 use crate::engine::journal::EndpointUse;
 use crate::engine::journal::{Noted, NotedProbe};
 use crate::engine::replaying::ReplayStep;
-use crate::engine::types::Outcome;
+use crate::engine::types::{Health, Outcome};
 use crate::engine::{Engine, Moment};
 use crate::history::begin::{Begin, in_run_of_replies};
 use crate::history::entry::{Dated, HistoryEntry};
@@ -55,6 +55,19 @@ pub(crate) struct AsRecorded {
     steps: Vec<ReplayStep>,
     facts: Vec<Fact>,
     comparison: DecisionCheck,
+    /// The targets where the record went on in the middle of a process, until they are taken.
+    stood: Vec<StoodTarget>,
+}
+
+/// A target where a record goes on in the middle of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoodTarget {
+    /// The target.
+    pub target: TargetRef,
+    /// Whether it is down.
+    pub is_down: bool,
+    /// Whether it is out of service.
+    pub is_out: bool,
 }
 
 /// The keys of endpoints in the replay, by those of the history.
@@ -69,7 +82,7 @@ impl ReplayIds {
             theirs.insert(*its, *id);
         }
         let mut ids = Self::default();
-        let mut taken = std::collections::BTreeSet::new();
+        let mut taken = BTreeSet::new();
         for (own, its) in engine.endpoint_uses() {
             // Several recorded endpoints may be one with other settings: the first one stands for all.
             let Some(recorded) = theirs.get(&its) else { continue };
@@ -151,8 +164,15 @@ impl AsRecorded {
         self.is_whole = begin.is_start;
         if !begin.is_start {
             resume(&mut engine, begin, &self.ids, at);
+            self.stood = stood(&engine, begin);
         }
         self.engine = Some(engine);
+    }
+
+    /// Returns the targets as they stood where the record goes on in the middle of a process, if it has
+    /// just done so.
+    pub(super) fn take_stood(&mut self) -> Vec<StoodTarget> {
+        std::mem::take(&mut self.stood)
     }
 
     /// Has the engine take the steps of the event that has ended, and compares its decisions.
@@ -212,6 +232,18 @@ impl AsRecorded {
         let (at, actions) = self.finish_event();
         (self.comparison, at, actions)
     }
+}
+
+/// Returns the targets of an engine that was brought to the state of a beginning.
+fn stood(engine: &Engine, begin: &Begin) -> Vec<StoodTarget> {
+    let out: BTreeSet<TargetRef> = begin.out.iter().copied().collect();
+    let mut stood = Vec::new();
+    for view in engine.targets() {
+        let target = TargetRef { service: view.service, address: view.address };
+        let is_down = view.health == Health::Down;
+        stood.push(StoodTarget { target, is_down, is_out: out.contains(&target) });
+    }
+    stood
 }
 
 /// Brings an engine to the state in the middle of a process.

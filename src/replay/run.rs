@@ -58,20 +58,33 @@ impl Wall {
 }
 
 /// Replays a history as it was. `heard` is told each decision, and how many items were read.
-pub(crate) fn as_it_was(files: &HistoryFiles, since: Duration, mut heard: impl FnMut(u64)) -> Was {
+pub(crate) fn as_it_was(files: &HistoryFiles, since: Duration, heard: impl FnMut(u64)) -> Was {
+    let mut reader = files.read();
+    let (tally, comparison, end) = follow(reader.by_ref(), since, heard);
+    Was { tally, comparison, damage: reader.damage(), end }
+}
+
+/// Replays items as they were. Returns the decisions from a time on, the comparison, and the end.
+pub(super) fn follow(
+    items: impl Iterator<Item = HistoryItem>,
+    since: Duration,
+    mut heard: impl FnMut(u64),
+) -> (Tally, DecisionCheck, Duration) {
     let (mut replay, mut tally, mut wall) =
         (AsRecorded::default(), Tally::since(since), Wall::default());
-    let mut reader = files.read();
-    for (number, item) in (0..).zip(reader.by_ref()) {
+    for (number, item) in (0..).zip(items) {
         let after = wall.after(&item);
         let (at, actions) = replay.take(item);
         add(&mut tally, wall.at(at), &actions);
         wall = Wall { last: wall.last.max(after.last), ..after };
+        for stood in replay.take_stood() {
+            tally.stands(wall.last, stood);
+        }
         heard(number);
     }
     let (comparison, at, actions) = replay.end();
     add(&mut tally, wall.at(at), &actions);
-    Was { tally, comparison, damage: reader.damage(), end: wall.last }
+    (tally, comparison, wall.last)
 }
 
 fn add(tally: &mut Tally, at: Duration, actions: &[Action]) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::recorded::StoodTarget;
 use crate::engine::event::Fact;
 use crate::engine::ids::TargetRef;
 use crate::engine::types::{Health, Verdict, WithdrawalCause};
@@ -34,6 +35,10 @@ struct Followed {
     deaths: Vec<Span>,
     downs: Vec<Span>,
     out: Vec<Span>,
+    /// The time in which it was down, of which the beginning is not in the record.
+    stood_down: Option<Span>,
+    /// The same for the time in which it was out.
+    stood_out: Option<Span>,
 }
 
 /// Follows the decisions of a replay.
@@ -62,6 +67,17 @@ pub(crate) struct Summary {
     pub dead_in_dns: Duration,
 }
 
+/// Ends a span that lasts.
+fn end(span: &mut Option<Span>, at: Duration) {
+    if let Some(Span { to: to @ None, .. }) = span {
+        *to = Some(at);
+    }
+}
+
+fn lasts(span: Option<Span>) -> bool {
+    span.is_some_and(|span| span.to.is_none())
+}
+
 impl Tally {
     /// Counts decisions from a time on.
     pub(crate) fn since(since: Duration) -> Self {
@@ -86,6 +102,8 @@ impl Tally {
                     }
                     let is_false = its.withdrawn && at.saturating_sub(flipped) < SOON;
                     self.false_alarms += u64::from(is_false && counts);
+                } else {
+                    end(&mut its.stood_down, at);
                 }
             }
             Fact::Asked { service, target, .. } => {
@@ -113,6 +131,7 @@ impl Tally {
                 }
                 for address in restored.keys() {
                     let its = self.follow(TargetRef { service: *service, address: *address });
+                    end(&mut its.stood_out, at);
                     if std::mem::take(&mut its.is_out)
                         && let Some(span) = its.out.last_mut()
                     {
@@ -148,12 +167,28 @@ impl Tally {
         self.false_alarms += u64::from(counts && late);
     }
 
+    /// Follows a target as it stood at a time where a record goes on in the middle of a process. Only the
+    /// spans have that: the numbers are about decisions that the record has whole.
+    pub(crate) fn stands(&mut self, at: Duration, stood: StoodTarget) {
+        let its = self.follow(stood.target);
+        let lasting = Some(Span { from: at, to: None });
+        if stood.is_down && its.down.is_none() && !lasts(its.stood_down) {
+            its.stood_down = lasting;
+        }
+        if stood.is_out && !its.is_out && !lasts(its.stood_out) {
+            its.stood_out = lasting;
+        }
+    }
+
     /// Returns the times in which a target was down, and those in which it was out of DNS.
     pub(crate) fn spans(&self, target: TargetRef) -> (Vec<Span>, Vec<Span>) {
         let Some(its) = self.targets.get(&target) else { return (Vec::new(), Vec::new()) };
-        let mut downs = its.downs.clone();
+        let mut downs: Vec<Span> = its.stood_down.into_iter().collect();
+        downs.extend(&its.downs);
         downs.extend(its.down.map(|(_, from)| Span { from, to: None }));
-        (downs, its.out.clone())
+        let mut out: Vec<Span> = its.stood_out.into_iter().collect();
+        out.extend(&its.out);
+        (downs, out)
     }
 
     /// Returns the times in which each target was dead for a minute or longer.

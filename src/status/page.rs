@@ -21,7 +21,7 @@ use super::concern::Concern;
 use super::model::{Change, Failure, Health, Mode, Peer, Status, Time, WaitingDrain};
 use crate::text::{counted, first_few};
 use html::{age, text, time};
-use targets::Hours;
+pub(super) use targets::ShownPast;
 
 /// Maximum number of targets on the page by default. The worst come first, so the rest is fine.
 pub(super) const ROWS_SHOWN: usize = 300;
@@ -51,9 +51,8 @@ fn hash(content: &str) -> String {
     format!("'sha256-{}'", STANDARD.encode(Sha256::digest(content)))
 }
 
-/// Renders the page. `hours` returns the last hour of a target by its index in the status; at most
-/// `shown` targets get a row.
-pub(super) fn render(status: &Status, hours: Hours<'_>, shown: usize) -> String {
+/// Renders the page. At most `shown` targets get a row.
+pub(super) fn render(status: &Status, past: ShownPast<'_>, shown: usize) -> String {
     let mut out = String::with_capacity(16 * 1024 + 2_048 * status.targets.len().min(shown));
     let (title, mood) = headline(status);
     let name = text(&status.agent.name);
@@ -70,7 +69,7 @@ pub(super) fn render(status: &Status, hours: Hours<'_>, shown: usize) -> String 
     );
     masthead(&mut out, status, &title, mood);
     banners(&mut out, status);
-    targets::section(&mut out, status, hours, shown);
+    targets::section(&mut out, status, past, shown);
     peers(&mut out, &status.peers, status.at);
     incidents::section(&mut out, status);
     effects::section(&mut out, status);
@@ -261,7 +260,8 @@ mod tests {
     use crate::status::sample;
 
     fn rendered(status: &Status) -> String {
-        render(status, &|_| vec![Minute::default(); 60], ROWS_SHOWN)
+        let hours = &|_| vec![Minute::default(); 60];
+        render(status, ShownPast { hours, has_days: false }, ROWS_SHOWN)
     }
 
     #[test]
@@ -383,9 +383,11 @@ mod tests {
         assert_eq!(page.matches("<tr class=\"target").count(), ROWS_SHOWN);
         assert!(page.contains("192.0.2.11"), "the dead one is last in the list, first on the page");
         assert!(page.contains("<a href=\"?all\">701 more"), "{}", &page[page.len() - 4_000..]);
-        let all = render(&status, &|_| vec![], MOST_ROWS);
+        let all = render(&status, ShownPast { hours: &|_| vec![], has_days: true }, MOST_ROWS);
         assert_eq!(all.matches("<tr class=\"target").count(), MOST_ROWS);
         assert!(all.contains("1 more in <a href=\"/status\">/status</a>"), "no page without end");
+        assert_eq!(all.matches("<a href=\"history/default/").count(), MOST_ROWS);
+        assert!(!page.contains("last day"), "there is no history");
     }
 
     #[test]

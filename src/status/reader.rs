@@ -15,6 +15,7 @@ pub struct Reader {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     heart: Arc<Heart>,
     renderings: Arc<Renderings>,
+    has_days: bool,
 }
 
 /// The bodies that the readers of one listener share, by kind.
@@ -29,7 +30,18 @@ pub(super) struct Renderings {
 
 impl Reader {
     pub(super) fn new(snapshots: watch::Receiver<Arc<Snapshot>>, heart: Arc<Heart>) -> Self {
-        Self { snapshots, heart, renderings: Arc::default() }
+        Self { snapshots, heart, renderings: Arc::default(), has_days: false }
+    }
+
+    /// Has the page lead to drawings of the last day of each target.
+    #[must_use]
+    pub fn with_days(self) -> Self {
+        Self { has_days: true, ..self }
+    }
+
+    /// Whether there are drawings of the last day of each target.
+    pub(super) fn has_days(&self) -> bool {
+        self.has_days
     }
 
     /// Returns the newest snapshot.

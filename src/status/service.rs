@@ -111,7 +111,9 @@ async fn page(State(reader): State<Reader>, Query(query): Query<PageQuery>) -> R
     let silence_s = reader.silence(now()).as_secs_f64();
     let body = rendering.body(&reader.snapshot(), now(), |snapshot, _| {
         let status = Status { silence_s, ..snapshot.status() };
-        page::render(&status, &|target| snapshot.hour(target), shown).into_bytes()
+        let hours = &|target| snapshot.hour(target);
+        let past = page::ShownPast { hours, has_days: reader.has_days() };
+        page::render(&status, past, shown).into_bytes()
     });
     let mut response = shared("text/html; charset=utf-8", body);
     let headers = response.headers_mut();

@@ -3,6 +3,7 @@
 mod changes;
 mod checks;
 mod conversions;
+mod days;
 mod effects;
 mod incidents;
 mod readers;
@@ -37,6 +38,7 @@ use crate::settings::Config;
 use crate::status::{self, Board, ClockReading, PeerStatus, SocketFile, Time};
 use checks::PublishedChecks;
 use conversions::setup;
+use days::RecordedDays;
 use readers::Readers;
 use targets::{Freshness, TargetsByEndpoint};
 
@@ -140,10 +142,15 @@ impl StatusObserver {
         let readers = Readers::start().context("cannot start the thread that serves readers")?;
         // Listeners belong to the runtime in which they are served.
         let inside = readers.enter();
-        let explaining =
+        let mut reading =
             status::explaining(forwarded(&readers, outbox, QUESTIONS, Input::Question));
+        let mut reader = board.reader();
+        if let Some(history) = &config.sections.history {
+            reading = reading.merge(status::drawing_days(RecordedDays::of(history)));
+            reader = reader.with_days();
+        }
         if let Some(address) = config.sections.status.listen {
-            let router = status::read_only(board.reader()).merge(explaining.clone());
+            let router = status::read_only(reader.clone()).merge(reading.clone());
             let listener = status::listen(address)?;
             readers.spawn(serve(listener, router, ServeLimits::default(), std::future::pending()));
         }
@@ -151,7 +158,7 @@ impl StatusObserver {
         if let Some(path) = &config.sections.status.socket {
             let (listener, file) = status::open_control(path)?;
             let commands = forwarded(&readers, outbox, COMMANDS, Input::Command);
-            let router = status::control(board.reader(), commands).merge(explaining);
+            let router = status::control(reader, commands).merge(reading);
             readers.spawn(serve(listener, router, ServeLimits::default(), std::future::pending()));
             socket = Some(file);
         }

@@ -11,11 +11,17 @@ use super::super::model::{
 use super::html::{age, text, time};
 use super::{MOST_ROWS, chart};
 
-/// Returns the last hour of the target with this index in [`Status::targets`].
-pub(super) type Hours<'a> = &'a dyn Fn(usize) -> Vec<Minute>;
+/// The past of targets, as far as the page has it.
+#[derive(Clone, Copy)]
+pub(in crate::status) struct ShownPast<'a> {
+    /// Returns the last hour of the target with this index in [`Status::targets`].
+    pub(in crate::status) hours: &'a dyn Fn(usize) -> Vec<Minute>,
+    /// Whether there are drawings of the last day.
+    pub(in crate::status) has_days: bool,
+}
 
 /// Writes the section of targets.
-pub(super) fn section(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) {
+pub(super) fn section(out: &mut String, status: &Status, past: ShownPast<'_>, shown: usize) {
     out.push_str(
         "<section id=\"targets\">\n<h2 class=\"away\">Targets</h2>\n<table>\n<thead><tr>\
          <th scope=\"col\">Target</th><th scope=\"col\">In service</th><th scope=\"col\">Since</th>\
@@ -24,9 +30,9 @@ pub(super) fn section(out: &mut String, status: &Status, hours: Hours<'_>, shown
          </tr></thead>\n",
     );
     let hidden = if status.names_services() {
-        services(out, status, hours, shown)
+        services(out, status, past, shown)
     } else {
-        targets(out, status, hours, shown)
+        targets(out, status, past, shown)
     };
     out.push_str("</table>\n");
     if hidden > 0 {
@@ -41,7 +47,7 @@ pub(super) fn section(out: &mut String, status: &Status, hours: Hours<'_>, shown
 }
 
 /// Writes the targets in groups of the same concern. Returns the number of those left out.
-fn targets(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) -> usize {
+fn targets(out: &mut String, status: &Status, past: ShownPast<'_>, shown: usize) -> usize {
     let targets = by_concern(status);
     let shown_targets = &targets[..shown.min(targets.len())];
     for group in shown_targets.chunk_by(|one, next| Concern::of(one.1) == Concern::of(next.1)) {
@@ -54,7 +60,7 @@ fn targets(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) ->
              <small>{all}</small></th></tr>"
         );
         for (place, target) in group {
-            row(out, target, &hours(*place), status.at);
+            row(out, target, (&(past.hours)(*place), past.has_days), status.at);
         }
         out.push_str("</tbody>\n");
     }
@@ -64,7 +70,7 @@ fn targets(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) ->
 /// Writes the services, the worst first: each with its targets that are not fine, and a service with
 /// fine targets alone as one line. With [`MOST_ROWS`] they have all of their targets. Returns the
 /// number of targets left out that are not fine, or of all those left out.
-fn services(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) -> usize {
+fn services(out: &mut String, status: &Status, past: ShownPast<'_>, shown: usize) -> usize {
     let (mut room, mut hidden) = (shown, 0);
     for group in by_service(status) {
         let wanted = if shown < MOST_ROWS { group.concerning } else { group.targets.len() };
@@ -80,7 +86,7 @@ fn services(out: &mut String, status: &Status, hours: Hours<'_>, shown: usize) -
             name = text(&group.service.name),
         );
         for (place, target) in &group.targets[..listed] {
-            row(out, target, &hours(*place), status.at);
+            row(out, target, (&(past.hours)(*place), past.has_days), status.at);
         }
         out.push_str("</tbody>\n");
     }
@@ -117,7 +123,7 @@ fn title(concern: Concern, status: &Status) -> String {
     words.to_owned()
 }
 
-fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
+fn row(out: &mut String, target: &Target, (hour, has_day): (&[Minute], bool), now: Time) {
     let mood = mood(Concern::of(target));
     let address = target.address;
     let _ = writeln!(
@@ -139,7 +145,12 @@ fn row(out: &mut String, target: &Target, hour: &[Minute], now: Time) {
     figures(out, target);
     let _ = write!(out, "<td class=\"hour\" data-label=\"Last hour\">");
     chart::draw(out, hour);
-    let _ = writeln!(out, "<small>{}</small></td></tr>", slowest(hour));
+    let _ = write!(out, "<small>{}</small>", slowest(hour));
+    if has_day {
+        let service = text(&target.service);
+        let _ = write!(out, " <a href=\"history/{service}/{address}\">last day</a>");
+    }
+    out.push_str("</td></tr>\n");
     checks(out, target, now);
 }
 

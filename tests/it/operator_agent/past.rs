@@ -57,3 +57,42 @@ fn an_agent_leaves_a_past_that_is_explained_replayed_and_tuned() {
         assert!(tuned.contains("failure_threshold"), "{tuned}");
     });
 }
+
+/// The text of the first element of a kind after a place of a drawing.
+fn bar<'a>(drawing: &'a str, class: &str) -> &'a str {
+    let kind = format!("<rect class=\"{class}\"");
+    drawing.lines().find(|line| line.starts_with(&kind)).unwrap_or_else(|| panic!("{drawing}"))
+}
+
+#[test]
+fn the_page_leads_to_a_drawing_of_the_last_day_of_each_target() {
+    run(|| {
+        let harness = Harness::new("history_file = \"history\"\n");
+        let mut agent = harness.confirmed();
+        harness.lab.remove(&[two()]);
+        first(&mut agent, &["withdrew", &about(two())]);
+        harness.lab.add(&[two()]);
+        first(&mut agent, &["restored", &about(two())]);
+        agent.signal(Signal::TERM);
+        assert!(agent.wait_end(PATIENT).status.success());
+
+        // The next one draws what the last one has recorded.
+        let mut agent = harness.confirmed();
+        harness.until_shown(&mut agent, one(), |shown| shown["health"] == "up");
+        let (code, page) = harness.get("/");
+        assert_eq!(code, 200);
+        let link = format!("history/default/{}", two());
+        assert!(page.contains(&format!("<a href=\"{link}\">last day</a>")), "{page}");
+        let (code, drawing) = harness.get(&format!("/{link}"));
+        assert_eq!(code, 200, "{drawing}");
+        let down = bar(&drawing, "down");
+        assert!(down.contains("<title>down from 20") && !down.contains("now"), "{down}");
+        assert!(bar(&drawing, "out").contains("<title>out of DNS from 20"), "{drawing}");
+        bar(&drawing, "loss");
+        let (code, alive) = harness.get(&format!("/history/default/{}", one()));
+        assert!(code == 200 && !alive.contains("class=\"down\""), "{alive}");
+        let (code, said) = harness.get(&format!("/history/www/{}", two()));
+        assert_eq!((code, said.contains("does not have this target")), (404, true), "{said}");
+        assert!(agent.lines_with(&["panic"]).is_empty());
+    });
+}
