@@ -7,6 +7,7 @@
 //!            `-> heart -------> /healthz                 service: the routes
 //! agent <- control <- service <- client (goavail drain)  socket:  the listeners
 //! agent <- explain <- service <- client (goavail explain)
+//!           days   <- service: drawings of the last day, which the agent makes beside its loop
 //! ```
 //!
 //! The event loop updates the [`Board`] and never waits for a reader; a reader never waits for the event

@@ -61,6 +61,7 @@ impl HistoryKeeper {
 
     /// Marks the end of a minute, and begins anew now and then, after a loss and with a new file.
     pub(super) fn iteration(&mut self, engine: &Engine, now: Moment) {
+        self.writer.look(now.since(self.marked));
         if now.since(self.marked) < MARK_EVERY {
             return;
         }

@@ -14,6 +14,9 @@ use super::section::HistoryConfig;
 /// The number of blocks that wait to be written.
 const QUEUE: usize = 64;
 
+/// Time after which a disk that does not answer is said to.
+const LATE: Duration = Duration::from_secs(10);
+
 /// The longest wait for the last block at the end.
 const LAST_BLOCK: Duration = Duration::from_secs(2);
 
@@ -28,6 +31,9 @@ pub(crate) struct WriterState {
     lost: AtomicU64,
     /// Whether a block was lost, so that the next one must need none before it.
     has_gap: AtomicBool,
+    /// The number of requests that were handed on, and of those that were carried out or have failed.
+    asked: AtomicU64,
+    answered: AtomicU64,
     failing: Mutex<Option<String>>,
 }
 
@@ -139,9 +145,24 @@ impl HistoryWriter {
         self.request(WriteRequest::Rotate);
     }
 
+    /// Says so if the disk has not answered for this long since the last request.
+    pub(crate) fn look(&self, passed: Duration) {
+        let state = &self.state;
+        let asked = state.asked.load(Ordering::Relaxed);
+        if passed >= LATE && state.answered.load(Ordering::Relaxed) < asked {
+            let seconds = LATE.as_secs();
+            let reason = format!("the disk has not answered for {seconds} s");
+            if state.failing().is_none() {
+                state.set_failing(Some(reason));
+            }
+        }
+    }
+
     /// Hands a request on, unless the writer is so late that it has no room.
     fn request(&self, request: WriteRequest) {
+        self.state.asked.fetch_add(1, Ordering::Relaxed);
         if self.requests.try_send(request).is_err() {
+            self.state.answered.fetch_add(1, Ordering::Relaxed);
             self.state.lose();
             self.state.set_failing(Some("the disk does not keep up".to_owned()));
         }
@@ -180,6 +201,7 @@ impl WriterTask {
                     synced
                 }
             };
+            self.state.answered.fetch_add(1, Ordering::Relaxed);
             match done {
                 Ok(()) => self.state.set_failing(None),
                 Err(error) => {

@@ -59,8 +59,8 @@ impl LastDay {
     /// Returns the drawing of a target; `None` if it is not recorded.
     pub(crate) fn svg(&self, service: &str, address: IpAddr) -> Option<String> {
         let target = *self.lost.places.get(&(service.to_owned(), address))?;
-        let (down, out) = self.tally.spans(target);
-        let lines = vec![DrawnLine { label: "as it was", down, out }];
+        let spans = self.tally.spans(target);
+        let lines = vec![DrawnLine::new("as it was", spans, &self.lost.gaps)];
         let losses = self.lost.of.get(&target).cloned().unwrap_or_default();
         let name = address.to_string();
         let (from, to) = (in_utc(self.axis.from), in_utc(self.axis.to));

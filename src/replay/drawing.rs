@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use super::summary::Span;
+use super::summary::{Span, TargetSpans};
 
 /// The number of columns into which lost probes are counted.
 pub(crate) const COLUMNS: usize = 800;
@@ -31,16 +31,23 @@ pub(crate) struct Drawn {
 pub(crate) struct DrawnLine {
     /// The label of the line.
     pub label: &'static str,
-    /// The times in which the target was down.
-    pub down: Vec<Span>,
-    /// The times in which it was out of DNS.
-    pub out: Vec<Span>,
+    /// Its times.
+    pub spans: TargetSpans,
+}
+
+impl DrawnLine {
+    /// Returns a line with these times, and those of which nothing is recorded as unknown ones.
+    pub(crate) fn new(label: &'static str, mut spans: TargetSpans, gaps: &[Span]) -> Self {
+        spans.unknown.extend(gaps);
+        spans.unknown.sort_by_key(|span| span.from);
+        Self { label, spans }
+    }
 }
 
 /// The colours, for a light and a dark page.
 const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#222}.bg{fill:#fff}.up{fill:#cfe8d5}\
-.down{fill:#d1495b}.out{fill:#30638e}.loss{fill:#8a6d00}.dim,.tick{fill:#666}\
-@media(prefers-color-scheme:dark){text{fill:#ddd}.bg{fill:#16181d}.up{fill:#24402c}.down{fill:#e0566a}\
+.down{fill:#d1495b}.unknown{fill:#c4c4c4}.out{fill:#30638e}.loss{fill:#8a6d00}.dim,.tick{fill:#666}\
+@media(prefers-color-scheme:dark){text{fill:#ddd}.bg{fill:#16181d}.up{fill:#24402c}.down{fill:#e0566a}.unknown{fill:#5a5d66}\
 .out{fill:#6fa8dc}.loss{fill:#e3c04b}.dim,.tick{fill:#999}}";
 
 /// Returns text that XML takes as text.
@@ -134,8 +141,8 @@ pub(crate) fn svg(title: &str, axis: Axis, targets: &[Drawn]) -> String {
     );
     let _ = writeln!(
         out,
-        "<text x=\"10\" y=\"40\" class=\"dim\">green: up, red: down, blue: out of DNS, yellow: lost \
-         probes</text>"
+        "<text x=\"10\" y=\"40\" class=\"dim\">green: up, red: down, grey: not known, blue: out of \
+         DNS, yellow: lost probes</text>"
     );
     let mut y = 50;
     for target in targets {
@@ -197,9 +204,11 @@ fn strip(out: &mut String, y: usize, axis: Axis, line: &DrawnLine) {
         y + 12,
         escaped(line.label)
     );
-    for (class, words, spans, top, height) in
-        [("down", "down", &line.down, y, 10), ("out", "out of DNS", &line.out, y + 11, 5)]
-    {
+    for (class, words, spans, top, height) in [
+        ("unknown", "not known", &line.spans.unknown, y, 10),
+        ("down", "down", &line.spans.down, y, 10),
+        ("out", "out of DNS", &line.spans.out, y + 11, 5),
+    ] {
         for bar in bars(axis, spans) {
             let (x, width, title) = (bar.x(), bar.width(), bar.title(words));
             let _ = writeln!(
@@ -277,7 +286,10 @@ mod tests {
             Span { from: second(90), to: Some(second(150)) },
         ];
         let out = vec![Span { from: second(150), to: None }];
-        let lines = vec![DrawnLine { label: "as it was", down, out }];
+        let unknown = vec![Span { from: second(160), to: Some(second(170)) }];
+        let spans = TargetSpans { down, out, unknown };
+        let gaps = [Span { from: second(110), to: Some(second(120)) }];
+        let lines = vec![DrawnLine::new("as it was", spans, &gaps)];
         let losses = vec![0, 3, 1];
         let drawn = svg("a <b> & \"c\"", axis, &[Drawn { name: "<x>".into(), lines, losses }]);
         assert!(drawn.contains("a &lt;b&gt; &amp; &quot;c&quot;") && drawn.contains("&lt;x&gt;"));
@@ -285,6 +297,9 @@ mod tests {
         assert!(drawn.contains("class=\"down\" x=\"230.0\" y=\"72\" width=\"400.0\""), "{drawn}");
         assert!(drawn.contains("class=\"out\" x=\"630.0\" y=\"83\" width=\"400.0\""), "{drawn}");
         assert_eq!(drawn.matches("class=\"loss\"").count(), 2);
+        let gap = drawn.find("class=\"unknown\" x=\"310.0\"").unwrap();
+        let unknown = drawn.find("class=\"unknown\" x=\"710.0\"").unwrap();
+        assert!(gap < unknown && unknown < drawn.find("class=\"down\"").unwrap(), "{drawn}");
         assert!(drawn.contains("<title>down from 1970-01-01 00:01:30 to 1970-01-01 00:02:30<"));
         assert!(drawn.contains(">00:02<") && drawn.contains(">00:03<"), "the minutes: {drawn}");
         assert_eq!(axis.column(second(99)), None);

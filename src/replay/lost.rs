@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::drawing::{Axis, COLUMNS};
+use super::summary::Span;
 use crate::engine::Moment;
 use crate::engine::event::Event;
 use crate::engine::ids::{EndpointId, TargetRef};
@@ -26,6 +27,8 @@ pub(crate) struct LostProbes {
     pub names: BTreeMap<TargetRef, String>,
     /// The targets by the names of their services and their addresses.
     pub places: BTreeMap<(String, IpAddr), TargetRef>,
+    /// The times of which nothing is recorded.
+    pub gaps: Vec<Span>,
     /// The runs of losses that go on, with the columns in which they began.
     open: BTreeMap<EndpointId, usize>,
 }
@@ -49,12 +52,25 @@ impl LostProbes {
     pub(crate) fn of(files: &HistoryFiles, axis: Axis) -> Self {
         let mut lost = Self::default();
         let (mut by_endpoint, mut begin) = (BTreeMap::new(), (Moment::START, Duration::ZERO));
+        // The end of what was recorded before, and whether something after it is missing.
+        let (mut last, mut is_lost) = (None, false);
         for item in files.read() {
-            let HistoryItem::Entry(dated) = item else { continue };
-            let at = begin.1 + dated.at.since(begin.0);
+            let HistoryItem::Entry(dated) = item else {
+                is_lost = true;
+                continue;
+            };
+            let at = match &dated.entry {
+                HistoryEntry::Begin(its) => Duration::from_nanos(its.wall),
+                _ => begin.1 + dated.at.since(begin.0),
+            };
+            let is_start = matches!(&dated.entry, HistoryEntry::Begin(its) if its.is_start);
+            if let Some(from) = last.filter(|_| is_start || is_lost) {
+                lost.gaps.push(Span { from, to: Some(at) });
+            }
+            (last, is_lost) = (last.max(Some(at)), false);
             match dated.entry {
                 HistoryEntry::Begin(its) => {
-                    begin = (dated.at, Duration::from_nanos(its.wall));
+                    begin = (dated.at, at);
                     by_endpoint = targets(&its.uses);
                     lost.name(&its.settings);
                     lost.go_on(&its, axis);

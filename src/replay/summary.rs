@@ -39,6 +39,18 @@ struct Followed {
     stood_down: Option<Span>,
     /// The same for the time in which it was out.
     stood_out: Option<Span>,
+    unknown: Vec<Span>,
+}
+
+/// The times of a target that are drawn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct TargetSpans {
+    /// The times in which it was down.
+    pub down: Vec<Span>,
+    /// The times in which it was out of DNS.
+    pub out: Vec<Span>,
+    /// The times in which nothing was known of it.
+    pub unknown: Vec<Span>,
 }
 
 /// Follows the decisions of a replay.
@@ -68,7 +80,7 @@ pub(crate) struct Summary {
 }
 
 /// Ends a span that lasts.
-fn end(span: &mut Option<Span>, at: Duration) {
+fn end(span: Option<&mut Span>, at: Duration) {
     if let Some(Span { to: to @ None, .. }) = span {
         *to = Some(at);
     }
@@ -91,7 +103,11 @@ impl Tally {
         match fact {
             Fact::Flipped { service, target, to, silent_for, .. } => {
                 let its = self.follow(TargetRef { service: *service, address: *target });
+                end(its.unknown.last_mut(), at);
                 if *to == Health::Down {
+                    end(its.stood_down.as_mut(), at);
+                    // A process that starts anew takes it for up until it has seen that it is not.
+                    its.downs.extend(its.down.map(|(_, from)| Span { from, to: Some(at) }));
                     its.down = Some((at.saturating_sub(silent_for.unwrap_or_default()), at));
                     (its.withdrawn, its.noticed) = (its.is_out, false);
                 } else if let Some((from, flipped)) = its.down.take() {
@@ -103,7 +119,7 @@ impl Tally {
                     let is_false = its.withdrawn && at.saturating_sub(flipped) < SOON;
                     self.false_alarms += u64::from(is_false && counts);
                 } else {
-                    end(&mut its.stood_down, at);
+                    end(its.stood_down.as_mut(), at);
                 }
             }
             Fact::Asked { service, target, .. } => {
@@ -131,13 +147,23 @@ impl Tally {
                 }
                 for address in restored.keys() {
                     let its = self.follow(TargetRef { service: *service, address: *address });
-                    end(&mut its.stood_out, at);
+                    end(its.stood_out.as_mut(), at);
                     if std::mem::take(&mut its.is_out)
                         && let Some(span) = its.out.last_mut()
                     {
                         span.to = Some(at);
                     }
                 }
+            }
+            Fact::EvidenceLost { service, targets } => {
+                for address in targets {
+                    let its = self.follow(TargetRef { service: *service, address: *address });
+                    its.unknown.push(Span { from: at, to: None });
+                }
+            }
+            Fact::EvidenceBack { service, target, .. } => {
+                let its = self.follow(TargetRef { service: *service, address: *target });
+                end(its.unknown.last_mut(), at);
             }
             _ => {}
         }
@@ -180,15 +206,15 @@ impl Tally {
         }
     }
 
-    /// Returns the times in which a target was down, and those in which it was out of DNS.
-    pub(crate) fn spans(&self, target: TargetRef) -> (Vec<Span>, Vec<Span>) {
-        let Some(its) = self.targets.get(&target) else { return (Vec::new(), Vec::new()) };
-        let mut downs: Vec<Span> = its.stood_down.into_iter().collect();
-        downs.extend(&its.downs);
-        downs.extend(its.down.map(|(_, from)| Span { from, to: None }));
+    /// Returns the times of a target that are drawn.
+    pub(crate) fn spans(&self, target: TargetRef) -> TargetSpans {
+        let Some(its) = self.targets.get(&target) else { return TargetSpans::default() };
+        let mut down: Vec<Span> = its.stood_down.into_iter().collect();
+        down.extend(&its.downs);
+        down.extend(its.down.map(|(_, from)| Span { from, to: None }));
         let mut out: Vec<Span> = its.stood_out.into_iter().collect();
         out.extend(&its.out);
-        (downs, out)
+        TargetSpans { down, out, unknown: its.unknown.clone() }
     }
 
     /// Returns the times in which each target was dead for a minute or longer.

@@ -65,6 +65,7 @@ mod ending;
 mod failover;
 mod forger;
 mod guards;
+mod history_disk;
 mod hung_disk;
 mod icmp_errors;
 mod in_a_row;

@@ -16,13 +16,13 @@ pub(super) fn draw(past: &Past, was: &Was, asked: Option<&Tally>) -> String {
     let lost = LostProbes::of(&past.files, axis);
     let mut targets: Vec<(TargetRef, Drawn)> = Vec::new();
     for (target, name) in &lost.names {
-        let mut lines = vec![line("as it was", &was.tally, *target)];
-        lines.extend(asked.map(|tally| line("as asked", tally, *target)));
+        let mut lines = vec![line("as it was", &was.tally, *target, &lost)];
+        lines.extend(asked.map(|tally| line("as asked", tally, *target, &lost)));
         let losses = lost.of.get(target).cloned().unwrap_or_default();
         targets.push((*target, Drawn { name: name.clone(), lines, losses }));
     }
     targets.sort_by_key(|(target, drawn)| {
-        let downs: usize = drawn.lines.iter().map(|line| line.down.len()).sum();
+        let downs: usize = drawn.lines.iter().map(|line| line.spans.down.len()).sum();
         let lost: u64 = drawn.losses.iter().copied().map(u64::from).sum();
         (std::cmp::Reverse((downs, lost)), *target)
     });
@@ -32,7 +32,6 @@ pub(super) fn draw(past: &Past, was: &Was, asked: Option<&Tally>) -> String {
     svg(&format!("goavail replay, {days:.1} days"), axis, &shown)
 }
 
-fn line(label: &'static str, tally: &Tally, target: TargetRef) -> DrawnLine {
-    let (down, out) = tally.spans(target);
-    DrawnLine { label, down, out }
+fn line(label: &'static str, tally: &Tally, target: TargetRef, lost: &LostProbes) -> DrawnLine {
+    DrawnLine::new(label, tally.spans(target), &lost.gaps)
 }

@@ -36,8 +36,7 @@ fn of_all(files: &HistoryFiles, number: usize) -> String {
     let was = as_it_was(files, axis.from, |_| {});
     let lost = LostProbes::of(files, axis);
     let place = lost.places[&("default".to_owned(), address(number))];
-    let (down, out) = was.tally.spans(place);
-    let lines = vec![DrawnLine { label: "as it was", down, out }];
+    let lines = vec![DrawnLine::new("as it was", was.tally.spans(place), &[])];
     let losses = lost.of.get(&place).cloned().unwrap_or_default();
     svg("", axis, &[Drawn { name: address(number).to_string(), lines, losses }])
 }
@@ -75,7 +74,7 @@ fn the_last_day_is_drawn_as_in_a_replay_of_everything() {
     assert!(down.len() == 1 && down[0].contains("x=\"696."), "at 20 h: {down:?}");
     let dead_before = day.svg("default", address(2)).unwrap();
     let down = bars(&dead_before, "down");
-    assert!(down.len() == 1 && down[0].contains("width=\"66."), "up to 8 h: {down:?}");
+    assert!(down.len() == 1 && down[0].contains("width=\"68."), "up to 8 h: {down:?}");
     let alive = day.svg("default", address(3)).unwrap();
     assert_eq!(["down", "out", "loss"].map(|class| bars(&alive, class).len()), [0; 3]);
     assert!(day.svg("default", address(4)).is_none() && day.svg("other", address(0)).is_none());
@@ -92,4 +91,22 @@ fn the_end_of_a_file_is_drawn_from_its_first_beginning_on_and_nothing_from_nothi
     for nothing in [vec![], vec![vec![]], vec![file[..40].to_vec()]] {
         assert!(LastDay::of(&HistoryFiles { files: nothing }).is_none());
     }
+}
+
+#[test]
+fn the_time_in_which_no_agent_ran_is_grey() {
+    let file = files().files.remove(0);
+    let mut later = Past::new(&settings(4, [60_000, 500, 1_000], 3));
+    later.began(Duration::from_hours(34));
+    later.run(Duration::from_hours(2), &mut |_, _| Some(Duration::from_millis(20)));
+    let both = HistoryFiles { files: vec![file, later.files().files.remove(0)] };
+    let day = LastDay::of(&both).unwrap();
+    // It begins at 12 h, and of 30 h to 34 h nothing is known.
+    let drawn = day.svg("default", address(3)).unwrap();
+    let unknown = bars(&drawn, "unknown");
+    assert_eq!(unknown.len(), 1, "{drawn}");
+    assert!(
+        unknown[0].contains("x=\"830.0\"") && unknown[0].contains("width=\"133.3\""),
+        "{drawn}"
+    );
 }

@@ -63,6 +63,8 @@ pub(super) struct Past {
     provider: SwiftProvider,
     /// Whether the wall clock is set back by an hour every minute.
     pub(super) is_wall_clock_wrong: bool,
+    /// The time of the wall clock at the start.
+    began: Duration,
 }
 
 impl Past {
@@ -88,9 +90,17 @@ impl Past {
             count: 0,
             provider,
             is_wall_clock_wrong: false,
+            began: Duration::ZERO,
         };
         past.add(Duration::ZERO, Coming::List(ZoneId::DEFAULT));
         past
+    }
+
+    /// Has the wall clock show this time at the start, before anything happened.
+    pub(super) fn began(&mut self, at: Duration) {
+        let nanos = u64::try_from(at.as_nanos()).unwrap();
+        self.recorder = Recorder::start(&mut self.engine, Moment::START, nanos);
+        self.began = at;
     }
 
     /// Creates a past that keeps no journal.
@@ -160,7 +170,7 @@ impl Past {
         }
         self.marked = self.now;
         let now = Moment::after_start(self.now);
-        let wall = if self.is_wall_clock_wrong { Duration::ZERO } else { self.now };
+        let wall = if self.is_wall_clock_wrong { Duration::ZERO } else { self.began + self.now };
         let wall = u64::try_from(wall.as_nanos()).unwrap();
         if self.recorder.is_begin_due(now) {
             for block in self.recorder.begin_anew(&self.engine, now, wall) {
@@ -209,7 +219,8 @@ impl Past {
     /// Returns the history.
     pub(super) fn files(mut self) -> HistoryFiles {
         let now = Moment::after_start(self.now);
-        let block = self.recorder.mark(now, u64::try_from(self.now.as_nanos()).unwrap());
+        let wall = self.began + self.now;
+        let block = self.recorder.mark(now, u64::try_from(wall.as_nanos()).unwrap());
         self.keep(&block);
         HistoryFiles { files: vec![self.file] }
     }

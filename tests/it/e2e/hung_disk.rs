@@ -16,15 +16,15 @@ use crate::lab::{run, v4};
 
 /// A mounted file system that answers no question: a FUSE with a server that took the first message, by
 /// which the two get to know each other, and no other.
-struct HungDisk {
+pub(super) struct HungDisk {
     /// The server's end. Without it the waiting processes get an error.
     _server: File,
-    folder: TempDir,
+    pub(super) folder: TempDir,
 }
 
 impl HungDisk {
     /// `None` where this kernel has no FUSE, or we may not mount.
-    fn mount() -> Option<Self> {
+    pub(super) fn mount() -> Option<Self> {
         let mut server = File::options().read(true).write(true).open("/dev/fuse").ok()?;
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
