@@ -111,8 +111,8 @@ pub(crate) fn read(config: &HistoryConfig) -> Result<Vec<Vec<u8>>, String> {
     Ok(files)
 }
 
-/// Reads the end of a history, the older file first: at most so many bytes of both together. What it has is
-/// found again from the first block that begins in it.
+/// Reads the end of a history, the older file first: at most so many bytes of both together. A reader
+/// finds the blocks from the first one that begins in it.
 ///
 /// # Errors
 ///
@@ -239,14 +239,16 @@ mod tests {
         assert_eq!(read_end(&config, 100), Ok(vec![]));
         fs::write(config.older(), [HEAD, &[1; 50]].concat()).unwrap();
         fs::write(&config.file, [HEAD, &[2; 30]].concat()).unwrap();
-        let lengths = |most| {
-            let files = read_end(&config, most).unwrap();
-            files.iter().map(Vec::len).collect::<Vec<_>>()
-        };
         let newer = HEAD.len() + 30;
-        assert_eq!(lengths(1 << 20), [HEAD.len() + 50, newer]);
-        assert_eq!(lengths(u64::try_from(newer).unwrap() + 10), [10, newer]);
-        assert_eq!(lengths(20), [0, 20]);
+        let rows = [
+            (1 << 20, [HEAD.len() + 50, newer]),
+            (u64::try_from(newer).unwrap() + 10, [10, newer]),
+            (20, [0, 20]),
+        ];
+        for (most, lengths) in rows {
+            let files = read_end(&config, most).unwrap();
+            assert_eq!(files.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
+        }
         assert_eq!(read_end(&config, 20).unwrap()[1], [2; 20]);
     }
 }

@@ -10,7 +10,7 @@ use super::summary::Tally;
 use crate::history::entry::HistoryEntry;
 use crate::history::reader::{HistoryFiles, HistoryItem};
 
-/// The length of what is drawn.
+/// The length of the time that is drawn.
 const DAY: Duration = Duration::from_hours(24);
 
 /// The last day of each target, as far as it is recorded.

@@ -31,12 +31,12 @@ pub(crate) struct Drawn {
 pub(crate) struct DrawnLine {
     /// The label of the line.
     pub label: &'static str,
-    /// Its times.
+    /// The times of the target.
     pub spans: TargetSpans,
 }
 
 impl DrawnLine {
-    /// Returns a line with these times, and those of which nothing is recorded as unknown ones.
+    /// Returns a line with these times. Those without a record, the `gaps`, are unknown ones.
     pub(crate) fn new(label: &'static str, mut spans: TargetSpans, gaps: &[Span]) -> Self {
         spans.unknown.extend(gaps);
         spans.unknown.sort_by_key(|span| span.from);
@@ -241,7 +241,7 @@ impl Bar {
         (self.to - self.from).max(1.0)
     }
 
-    /// Returns what a reader sees who points at it.
+    /// Returns the text that a reader sees when pointing at it.
     fn title(&self, words: &str) -> String {
         let from = in_utc(self.times.from);
         let to = self.times.to.map_or_else(|| "now".to_owned(), in_utc);

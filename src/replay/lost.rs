@@ -27,7 +27,7 @@ pub(crate) struct LostProbes {
     pub names: BTreeMap<TargetRef, String>,
     /// The targets by the names of their services and their addresses.
     pub places: BTreeMap<(String, IpAddr), TargetRef>,
-    /// The times of which nothing is recorded.
+    /// The times without a record.
     pub gaps: Vec<Span>,
     /// The runs of losses that go on, with the columns in which they began.
     open: BTreeMap<EndpointId, usize>,
@@ -47,30 +47,42 @@ fn targets(uses: &[(EndpointId, EndpointUse)]) -> BTreeMap<EndpointId, Vec<Targe
     targets
 }
 
+/// The time up to which a history has everything.
+#[derive(Debug, Default)]
+struct RecordedTime {
+    end: Option<Duration>,
+    is_damaged: bool,
+}
+
+impl RecordedTime {
+    /// Follows an entry at a time. Returns the span before it, if nothing is recorded of that.
+    fn gap(&mut self, entry: &HistoryEntry, at: Duration) -> Option<Span> {
+        let is_start = matches!(entry, HistoryEntry::Begin(begin) if begin.is_start);
+        let has_gap = std::mem::take(&mut self.is_damaged) || is_start;
+        let before = self.end.filter(|end| has_gap && *end < at);
+        self.end = self.end.max(Some(at));
+        before.map(|from| Span { from, to: Some(at) })
+    }
+}
+
 impl LostProbes {
     /// Counts the lost probes of a history.
     pub(crate) fn of(files: &HistoryFiles, axis: Axis) -> Self {
         let mut lost = Self::default();
         let (mut by_endpoint, mut begin) = (BTreeMap::new(), (Moment::START, Duration::ZERO));
-        // The end of what was recorded before, and whether something after it is missing.
-        let (mut last, mut is_lost) = (None, false);
+        let mut record = RecordedTime::default();
         for item in files.read() {
             let HistoryItem::Entry(dated) = item else {
-                is_lost = true;
+                record.is_damaged = true;
                 continue;
             };
-            let at = match &dated.entry {
-                HistoryEntry::Begin(its) => Duration::from_nanos(its.wall),
-                _ => begin.1 + dated.at.since(begin.0),
-            };
-            let is_start = matches!(&dated.entry, HistoryEntry::Begin(its) if its.is_start);
-            if let Some(from) = last.filter(|_| is_start || is_lost) {
-                lost.gaps.push(Span { from, to: Some(at) });
+            if let HistoryEntry::Begin(its) = &dated.entry {
+                begin = (dated.at, Duration::from_nanos(its.wall));
             }
-            (last, is_lost) = (last.max(Some(at)), false);
+            let at = begin.1 + dated.at.since(begin.0);
+            lost.gaps.extend(record.gap(&dated.entry, at));
             match dated.entry {
                 HistoryEntry::Begin(its) => {
-                    begin = (dated.at, at);
                     by_endpoint = targets(&its.uses);
                     lost.name(&its.settings);
                     lost.go_on(&its, axis);

@@ -62,7 +62,7 @@ pub(crate) struct AsRecorded {
 /// A target where a record goes on in the middle of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StoodTarget {
-    /// The target.
+    /// The target in question.
     pub target: TargetRef,
     /// Whether it is down.
     pub is_down: bool,

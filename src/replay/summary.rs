@@ -80,9 +80,9 @@ pub(crate) struct Summary {
 }
 
 /// Ends a span that lasts.
-fn end(span: Option<&mut Span>, at: Duration) {
-    if let Some(Span { to: to @ None, .. }) = span {
-        *to = Some(at);
+fn end(lasting: Option<&mut Span>, at: Duration) {
+    if let Some(span) = lasting {
+        span.to.get_or_insert(at);
     }
 }
 
@@ -102,25 +102,8 @@ impl Tally {
         let counts = at >= self.since;
         match fact {
             Fact::Flipped { service, target, to, silent_for, .. } => {
-                let its = self.follow(TargetRef { service: *service, address: *target });
-                end(its.unknown.last_mut(), at);
-                if *to == Health::Down {
-                    end(its.stood_down.as_mut(), at);
-                    // A process that starts anew takes it for up until it has seen that it is not.
-                    its.downs.extend(its.down.map(|(_, from)| Span { from, to: Some(at) }));
-                    its.down = Some((at.saturating_sub(silent_for.unwrap_or_default()), at));
-                    (its.withdrawn, its.noticed) = (its.is_out, false);
-                } else if let Some((from, flipped)) = its.down.take() {
-                    its.last_down = Some((flipped, at));
-                    its.downs.push(Span { from: flipped, to: Some(at) });
-                    if at.saturating_sub(from) >= SOON {
-                        its.deaths.push(Span { from, to: Some(at) });
-                    }
-                    let is_false = its.withdrawn && at.saturating_sub(flipped) < SOON;
-                    self.false_alarms += u64::from(is_false && counts);
-                } else {
-                    end(its.stood_down.as_mut(), at);
-                }
+                let target = TargetRef { service: *service, address: *target };
+                self.flipped(at, target, *to == Health::Down, silent_for.unwrap_or_default());
             }
             Fact::Asked { service, target, .. } => {
                 let its = self.follow(TargetRef { service: *service, address: *target });
@@ -166,6 +149,29 @@ impl Tally {
                 end(its.unknown.last_mut(), at);
             }
             _ => {}
+        }
+    }
+
+    fn flipped(&mut self, at: Duration, target: TargetRef, is_down: bool, silent_for: Duration) {
+        let counts = at >= self.since;
+        let its = self.follow(target);
+        end(its.unknown.last_mut(), at);
+        if is_down {
+            end(its.stood_down.as_mut(), at);
+            // A process that starts anew takes it for up until it has seen that it is not.
+            its.downs.extend(its.down.map(|(_, from)| Span { from, to: Some(at) }));
+            its.down = Some((at.saturating_sub(silent_for), at));
+            (its.withdrawn, its.noticed) = (its.is_out, false);
+        } else if let Some((from, flipped)) = its.down.take() {
+            its.last_down = Some((flipped, at));
+            its.downs.push(Span { from: flipped, to: Some(at) });
+            if at.saturating_sub(from) >= SOON {
+                its.deaths.push(Span { from, to: Some(at) });
+            }
+            let is_false = its.withdrawn && at.saturating_sub(flipped) < SOON;
+            self.false_alarms += u64::from(is_false && counts);
+        } else {
+            end(its.stood_down.as_mut(), at);
         }
     }
 

@@ -38,7 +38,7 @@ const DRAWN_WITHIN: Duration = Duration::from_secs(10);
 /// Seconds after which a refused request may be sent again.
 const AGAIN_AFTER: HeaderValue = HeaderValue::from_static("10");
 
-/// What a browser may do with a drawing: apply its style.
+/// The rights of a drawing in a browser: its own style.
 const POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox");
 

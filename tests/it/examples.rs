@@ -88,7 +88,7 @@ fn a_command_is_rehearsed_as_it_stands() {
     });
 }
 
-/// What the mail server does with messages: it keeps them in a folder.
+/// The handler of the mail server, which keeps messages in a folder.
 const MAILBOX: &str = "aiosmtpd.handlers.Mailbox";
 
 /// BIND at both addresses, asked by UDP and TCP.

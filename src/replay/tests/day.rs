@@ -21,7 +21,7 @@ fn answers(target: IpAddr, now: Duration) -> bool {
     !dead[places.unwrap()].contains(&hour)
 }
 
-/// Thirty hours.
+/// The history of thirty hours.
 fn files() -> HistoryFiles {
     let mut past = Past::new(&settings(4, [60_000, 500, 1_000], 3));
     past.run(Duration::from_hours(30), &mut |target, now| {

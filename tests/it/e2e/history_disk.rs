@@ -111,7 +111,7 @@ fn kills() -> (u32, Duration) {
 /// How many run at the same time.
 const AT_ONCE: usize = 75;
 
-/// What is lost at most: the minute between two marks, and a moment.
+/// The most that is lost: the minute between two marks, and a moment.
 const LOST: Duration = Duration::from_secs(62);
 
 /// Time since 1970, as the wall clock has it.
@@ -120,7 +120,7 @@ fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
 }
 
-/// Runs an agent for this long, kills it, and reads what it has left. Returns the time that is lost.
+/// Runs an agent for this long, kills it, and reads its history. Returns the time that is lost.
 fn kill_after(network: &Namespace, lives: Duration) -> Duration {
     let text = "interval = 0.2\ntimeout = 0.1\nretry_interval = 0.1\nhistory_file = \"history\"\n\
                 [Cloudflare]\ndns_domain = \"example.com\"\nhostnames = [\"www\"]\n\
