@@ -9,6 +9,7 @@
 //! - `drawing`: targets over time, with the `lost` probes
 //! - `moment`: the engine as it was at a past moment
 //! - `facts`: facts without the parts that a history rounds
+//! - `untrusted`: any bytes as a history
 
 pub(crate) mod asked;
 pub(crate) mod change;
@@ -25,3 +26,4 @@ pub(crate) mod run;
 pub(crate) mod summary;
 #[cfg(test)]
 mod tests;
+pub(crate) mod untrusted;
