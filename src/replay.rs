@@ -9,6 +9,7 @@
 //! - `drawing`: targets over time, with the `lost` probes; `day`: the last day of each
 //! - `moment`: the engine as it was at a past moment
 //! - `facts`: facts without the parts that a history rounds
+//! - `untrusted`: any bytes as a history
 
 pub(crate) mod asked;
 pub(crate) mod change;
@@ -26,3 +27,4 @@ pub(crate) mod run;
 pub(crate) mod summary;
 #[cfg(test)]
 mod tests;
+pub(crate) mod untrusted;

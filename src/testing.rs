@@ -159,7 +159,7 @@ pub mod fuzz {
     pub type FuzzEntry = (&'static str, fn(&[u8]));
 
     /// All entries of the fuzzer.
-    pub const ENTRIES: [FuzzEntry; 9] = [
+    pub const ENTRIES: [FuzzEntry; 10] = [
         ("votes", votes),
         ("gossip", crate::cluster::gossip::sieve::read_any),
         ("dns", crate::dns::providers::rfc2136::reading::read_any),
@@ -169,6 +169,7 @@ pub mod fuzz {
         ("configuration", configuration),
         ("state", crate::state::read_any),
         ("control", control),
+        ("history", crate::replay::untrusted::read_any),
     ];
 
     /// Reads a vote of any content, with and without a key.
