@@ -11,6 +11,7 @@ use super::incidents::{Cause, Suspect};
 use super::keys;
 use crate::agent::observers::warnings::AskedRequest;
 use crate::engine::Engine;
+use crate::engine::event::Reason;
 use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use crate::engine::types::{Health, Method};
 use crate::engine::{Moment, TargetView};
@@ -37,6 +38,8 @@ pub(super) struct Seen {
     pub(super) proven: BTreeSet<String>,
     /// The time since when no target is assumed up any more.
     pub(super) confirmed_since: Option<Moment>,
+    /// The last look at which this agent was isolated.
+    isolated_at: Option<Moment>,
 }
 
 impl Seen {
@@ -44,6 +47,13 @@ impl Seen {
     pub(super) fn follow_config(&mut self, config: &Config) {
         let proven = config.zones.iter().filter(|zone| zone.confirm.is_some());
         self.proven = proven.map(|zone| zone.name.clone()).collect();
+    }
+
+    /// Follows whether the agent is isolated.
+    pub(super) fn follow_isolation(&mut self, engine: &Engine, now: Moment) {
+        if engine.is_isolated() {
+            self.isolated_at = Some(now);
+        }
     }
 
     /// Follows the engine: whether every target has been judged.
@@ -78,7 +88,13 @@ impl Seen {
     }
 
     fn is_all_reported(&self, now: Moment) -> bool {
-        self.confirmed_since.is_some_and(|since| now.since(since) >= REPORTED_WITHIN)
+        let since = self.confirmed_since.filter(|_| self.is_trusted(now));
+        since.is_some_and(|since| now.since(since) >= REPORTED_WITHIN)
+    }
+
+    /// Whether this agent has not been isolated for so long that it would have refused again.
+    fn is_trusted(&self, now: Moment) -> bool {
+        self.isolated_at.is_none_or(|at| now.since(at) >= REPORTED_WITHIN)
     }
 }
 
@@ -166,6 +182,10 @@ fn of_service(
 ) -> Cause {
     match suspect.key.problem {
         Problem::NoneLeft => over_if(is_any_up(engine, service), "a target is in service"),
+        // Its end was not reported while this agent was isolated.
+        Problem::Alike if !suspect.is_inherited && seen.is_trusted(now) => {
+            over_if(!is_any_alike(engine, service), "the targets do not fail alike any more")
+        }
         _ if suspect.is_inherited && seen.is_all_reported(now) => Cause::Over(ENDED_MEANWHILE),
         _ if suspect.is_inherited && is_any_up(engine, service) => Cause::Over(ENDED_MEANWHILE),
         _ => Cause::Lasts,
@@ -178,6 +198,14 @@ pub(super) fn is_any_up(engine: &Engine, service: ServiceId) -> bool {
     let views = targets.flat_map(|its| its.targets.iter());
     let mut views = views.filter_map(|&address| engine.target_view(TargetRef { service, address }));
     views.any(|view| view.in_service && view.health == Health::Up)
+}
+
+/// Whether a target of a service stays because all of them fail alike.
+fn is_any_alike(engine: &Engine, service: ServiceId) -> bool {
+    let targets = engine.settings().service(service).into_iter();
+    let views = targets.flat_map(|its| its.targets.iter());
+    let mut views = views.filter_map(|&address| engine.target_view(TargetRef { service, address }));
+    views.any(|view| view.reason == Some(Reason::Alike))
 }
 
 /// Whether a service has targets, and no verdict has one in service.
@@ -230,7 +258,7 @@ fn of_target(
             let is_refused = view.reason.is_some_and(|it| it.as_label() == problem.word());
             let is_settled = is_up || !view.in_service && is_followed && view.losses > 0;
             let is_over = !is_refused && (is_settled || seen.is_all_reported(now));
-            over_if(is_over, "it is not refused any more")
+            over_if(is_over && !engine.is_isolated(), "it is not refused any more")
         }
         _ => Cause::Lasts,
     }

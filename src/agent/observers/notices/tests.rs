@@ -1,7 +1,9 @@
 //! The table of incidents in the documents, row by row.
 
 mod certificates;
+mod crews;
 mod found;
+mod outs;
 mod peers;
 mod scenes;
 
