@@ -145,7 +145,8 @@ impl Incidents {
     ) {
         let Some(incident) = self.open.get_mut(key) else { return };
         let (was_ours, was_inherited) = (incident.is_ours(), incident.is_inherited);
-        let is_worse = notice.worst > incident.worst;
+        // What was simulated in an earlier run is real now.
+        let is_worse = notice.worst > incident.worst || incident.dry_run && !notice.dry_run;
         let is_news = incident.add(&notice);
         incident.is_inherited = false;
         if left_to.is_none() && !was_ours {

@@ -112,16 +112,12 @@ impl Reporter {
         self.seen.follow_config(config);
     }
 
-    /// Reports that a configuration took the place of another one.
+    /// Reports that a configuration took the place of another one. Its new channels are told which
+    /// incidents of this agent are open; the others know them.
     pub(super) fn reloaded(&mut self) {
         self.is_reloaded = true;
+        self.incidents.stand(&self.author());
         self.report(NoticeDraft::new(NoticeKind::Reloaded));
-    }
-
-    /// Tells new channels which incidents of this agent are open.
-    pub(super) fn stand(&mut self) {
-        let author = self.author();
-        self.incidents.stand(&author);
     }
 
     /// Reports the consequences of a fact.

@@ -5,7 +5,9 @@ mod crews;
 mod found;
 mod outs;
 mod peers;
+mod rehearsals;
 mod scenes;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
