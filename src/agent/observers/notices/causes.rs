@@ -11,7 +11,6 @@ use super::incidents::{Cause, Suspect};
 use super::keys;
 use crate::agent::observers::warnings::AskedRequest;
 use crate::engine::Engine;
-use crate::engine::event::Reason;
 use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
 use crate::engine::types::{Health, Method};
 use crate::engine::{Moment, TargetView};
@@ -182,10 +181,6 @@ fn of_service(
 ) -> Cause {
     match suspect.key.problem {
         Problem::NoneLeft => over_if(is_any_up(engine, service), "a target is in service"),
-        // Its end was not reported while this agent was isolated.
-        Problem::Alike if !suspect.is_inherited && seen.is_trusted(now) => {
-            over_if(!is_any_alike(engine, service), "the targets do not fail alike any more")
-        }
         _ if suspect.is_inherited && seen.is_all_reported(now) => Cause::Over(ENDED_MEANWHILE),
         _ if suspect.is_inherited && is_any_up(engine, service) => Cause::Over(ENDED_MEANWHILE),
         _ => Cause::Lasts,
@@ -198,14 +193,6 @@ pub(super) fn is_any_up(engine: &Engine, service: ServiceId) -> bool {
     let views = targets.flat_map(|its| its.targets.iter());
     let mut views = views.filter_map(|&address| engine.target_view(TargetRef { service, address }));
     views.any(|view| view.in_service && view.health == Health::Up)
-}
-
-/// Whether a target of a service stays because all of them fail alike.
-fn is_any_alike(engine: &Engine, service: ServiceId) -> bool {
-    let targets = engine.settings().service(service).into_iter();
-    let views = targets.flat_map(|its| its.targets.iter());
-    let mut views = views.filter_map(|&address| engine.target_view(TargetRef { service, address }));
-    views.any(|view| view.reason == Some(Reason::Alike))
 }
 
 /// Whether a service has targets, and no verdict has one in service.
@@ -258,7 +245,7 @@ fn of_target(
             let is_refused = view.reason.is_some_and(|it| it.as_label() == problem.word());
             let is_settled = is_up || !view.in_service && is_followed && view.losses > 0;
             let is_over = !is_refused && (is_settled || seen.is_all_reported(now));
-            over_if(is_over && !engine.is_isolated(), "it is not refused any more")
+            over_if(is_over, "it is not refused any more")
         }
         _ => Cause::Lasts,
     }

@@ -69,7 +69,6 @@ pub(super) fn still_refusing(engine: &Engine, fact: &Fact) -> Option<OtherAgents
         Fact::RefusalOver { service, target, .. } => {
             Some(writers(engine, TargetRef { service: *service, address: *target }))
         }
-        Fact::AlikeOver { .. } => Some(OtherAgents::before(engine.live_peers())),
         _ => None,
     }
 }

@@ -3,7 +3,9 @@
 use super::scenes::crew::{CANARY, Crew, guarded};
 use super::scenes::{SERVICE, ZONE, address};
 use crate::engine::event::{DnsProblem, DnsProblemKind, Fact};
+use crate::engine::ids::RequestId;
 use crate::engine::settings::Settings;
+use crate::engine::types::Method;
 use crate::notify::IncidentProblem as Problem;
 
 /// Settings by which the last primary stays.
@@ -134,19 +136,51 @@ async fn an_isolated_agent_does_not_close_what_the_others_see_still() {
 #[tokio::test(start_paused = true)]
 async fn what_an_isolated_agent_had_refused_stays_open_until_it_sees_again() {
     let base = Settings { cluster: None, ..with_floor(0) };
+    for restarts in [false, true] {
+        let mut crew = Crew::start(1, &base).await;
+        crew.reach(&[0], &[CANARY]);
+        crew.run(60).await;
+        assert_eq!(with(&crew.told(), "opened refused 192.0.2.1/floor").len(), 1);
+        if restarts {
+            crew.restart(0, &base);
+            crew.run(120).await;
+            crew.told();
+        }
+        // Its network fails, and works again while the targets are dead as before.
+        for reached in [&[][..], &[CANARY]] {
+            crew.reach(&[0], reached);
+            crew.run(300).await;
+            let told = crew.told();
+            assert!(with(&told, "floor").is_empty(), "{restarts}: {told:?}");
+        }
+        crew.reach(&[0], &[1, 2, CANARY]);
+        crew.run(90).await;
+        let told = crew.told();
+        let closed = told.iter().filter(|it| it.contains("closed") && it.ends_with("/floor"));
+        assert_eq!(closed.count(), 1, "{told:?}");
+        assert!(crew.known(0).is_empty(), "{:?}", crew.known(0));
+    }
+}
+
+/// Its targets fail alike, it becomes isolated, and they are well when it sees them again.
+#[tokio::test(start_paused = true)]
+async fn targets_that_failed_alike_before_an_isolation_have_no_page_after_it() {
+    let mut base = Settings { cluster: None, ..guarded(0) };
+    let its = base.services.get_mut(&SERVICE).unwrap();
+    its.checks[0].check.method = Method::Request(RequestId::from(1));
     let mut crew = Crew::start(1, &base).await;
-    crew.reach(&[0], &[CANARY]);
+    crew.fail(&[1, 2, 3]);
     crew.run(60).await;
-    let told = crew.told();
-    assert!(told.iter().any(|line| line.contains("opened") && line.contains("floor")), "{told:?}");
+    assert_eq!(with(&crew.told(), "opened refused _/alike").len(), 1);
     crew.reach(&[0], &[]);
-    crew.run(300).await;
+    crew.run(120).await;
     let told = crew.told();
-    assert!(with(&told, "floor").is_empty(), "{told:?}");
-    crew.reach(&[0], &[1, 2, CANARY]);
-    crew.run(90).await;
+    assert!(with(&told, "alike").is_empty(), "{told:?}");
+    crew.fail(&[]);
+    crew.reach(&[0], &[1, 2, 3, CANARY]);
+    crew.run(120).await;
     let told = crew.told();
-    assert!(told.iter().any(|line| line.contains("closed") && line.contains("floor")), "{told:?}");
+    assert_eq!(with(&told, "closed refusal_over _/alike").len(), 1, "{told:?}");
     assert!(crew.known(0).is_empty(), "{:?}", crew.known(0));
 }
 

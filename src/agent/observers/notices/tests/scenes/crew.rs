@@ -1,7 +1,7 @@
 //! Several agents of one cluster, in virtual time: each has an engine of its own, and all of them share the
 //! records of one zone.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::engine::event::{Action, Announcement, DnsReport, Event, Fact, Order, 
 use crate::engine::ids::ServiceId;
 use crate::engine::plan::{self, Family, Observed, SetKey};
 use crate::engine::settings::{ClusterSettings, Settings};
-use crate::engine::types::{Answer, Endpoint, Method, PeerKind, PeerState};
+use crate::engine::types::{Answer, Endpoint, Method, PeerKind, PeerState, WrongAnswer};
 use crate::notify::{IncidentProblem, Notice};
 
 /// The last byte of the address that tells an agent whether its own network works.
@@ -29,8 +29,8 @@ pub(in super::super) struct Crew {
     service: ServiceId,
     /// Whether an agent sees in a listing that its change is made: the answer of the provider was lost.
     is_listed_first: bool,
-    /// The addresses that ask to be taken out.
-    asking: Vec<u8>,
+    /// The answers of the addresses that answer in another way than asked for.
+    answers: BTreeMap<u8, Answer>,
     /// The notices so far, each with the number of its agent in front.
     told: Vec<(usize, Notice)>,
 }
@@ -73,8 +73,10 @@ impl Crew {
         }
         let reached = vec![vec![1, 2, 3, CANARY]; count];
         let dead = BTreeSet::new();
-        let (service, is_listed_first, asking, told) = (SERVICE, false, vec![], vec![]);
-        let mut crew = Self { agents, reached, dead, zone, service, is_listed_first, asking, told };
+        let (service, is_listed_first, told) = (SERVICE, false, vec![]);
+        let answers = BTreeMap::new();
+        let mut crew =
+            Self { agents, reached, dead, zone, service, is_listed_first, answers, told };
         for nth in 0..count {
             crew.meet(nth);
         }
@@ -97,7 +99,15 @@ impl Crew {
 
     /// Sets the addresses that ask to be taken out.
     pub(in super::super) fn ask(&mut self, asking: &[u8]) {
-        self.asking = asking.to_vec();
+        let answer = Answer::Asked("in maintenance".to_owned());
+        self.answers = asking.iter().map(|last| (*last, answer.clone())).collect();
+    }
+
+    /// Sets the addresses that give the same wrong answer.
+    pub(in super::super) fn fail(&mut self, failing: &[u8]) {
+        let wrong = WrongAnswer { kind: "status 503".to_owned(), reason: "503".to_owned() };
+        let answer = Answer::Failed(wrong);
+        self.answers = failing.iter().map(|last| (*last, answer.clone())).collect();
     }
 
     /// Loses the answers of the provider: changes are seen in the next listing.
@@ -288,11 +298,10 @@ impl Crew {
                     Action::Probe(request) => {
                         let its = request.endpoint.address;
                         if self.reached[nth].iter().any(|last| address(*last) == its) {
-                            let is_asking = self.asking.iter().any(|last| address(*last) == its);
-                            let answer = match is_asking {
-                                true => Answer::Asked("in maintenance".to_owned()),
-                                false => Answer::Reply(Duration::from_millis(1)),
-                            };
+                            let mut others = self.answers.iter();
+                            let other = others.find(|(last, _)| address(**last) == its);
+                            let good = Answer::Reply(Duration::from_millis(1));
+                            let answer = other.map_or(good, |(_, answer)| answer.clone());
                             events.push_back((nth, Event::Answered { probe: request.id, answer }));
                         }
                     }
