@@ -37,10 +37,11 @@ pub(super) fn applied(engine: &Engine, fact: &Fact, incidents: &Incidents) -> Ve
         let named = draft::named(settings, target);
         let draft = draft::restored(named.clone(), names, view.as_ref(), *took).explained(often);
         let status = if is_standby { IncidentStatus::Opened } else { IncidentStatus::Closed };
-        let problems: &[IncidentProblem] = match is_standby {
-            true => &[IncidentProblem::StandbyIn],
-            // It may have asked to be out first, and died then.
-            false => &[IncidentProblem::Asked, IncidentProblem::Withdrawn],
+        // It may have asked to be out first, and died then.
+        let problems: &[IncidentProblem] = if is_standby {
+            &[IncidentProblem::StandbyIn]
+        } else {
+            &[IncidentProblem::Asked, IncidentProblem::Withdrawn]
         };
         let mut keys: Vec<_> =
             problems.iter().map(|problem| key(engine, *zone, target, *problem)).collect();

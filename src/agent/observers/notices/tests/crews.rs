@@ -224,13 +224,13 @@ async fn trouble_of_one_agent_is_not_closed_by_the_good_day_of_another() {
     ];
     for (begin, end) in courses {
         for nth in 0..2 {
-            crew.happens(nth, begin.clone());
+            crew.happens(nth, &begin);
         }
         crew.run(1).await;
         let opened = crew.notices();
         let [(0, first), (1, second)] = &opened[..] else { panic!("{opened:#?}") };
         assert_ne!(first.incident, second.incident);
-        crew.happens(0, end);
+        crew.happens(0, &end);
         crew.run(1).await;
         let closed = crew.notices();
         let [(0, closed)] = &closed[..] else { panic!("{closed:#?}") };

@@ -230,9 +230,9 @@ impl Crew {
     }
 
     /// Lets a fact happen at an agent.
-    pub(in super::super) fn happens(&mut self, nth: usize, fact: Fact) {
+    pub(in super::super) fn happens(&mut self, nth: usize, fact: &Fact) {
         let scene = &mut self.agents[nth];
-        scene.reporter.fact(&scene.engine, &fact);
+        scene.reporter.fact(&scene.engine, fact);
     }
 
     /// Lets all agents list the zone, with a caution about it.
