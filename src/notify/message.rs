@@ -237,7 +237,7 @@ pub(super) fn target_in_words(target: &NoticeTarget) -> String {
     clean(&target.to_string(), LONGEST_WORD)
 }
 
-/// Explains the word of a reason to somebody who does not know it by heart.
+/// Explains the word of a reason.
 fn in_words(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "floor" => "min_in_service is reached",

@@ -2,13 +2,14 @@
 //! that were out for another reason before.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Duration;
 
 use super::incidents::OtherAgents;
 use super::ranks;
 use crate::engine::ids::{ServiceId, TargetRef, ZoneId};
-use crate::engine::plan::{Family, SetKey};
+use crate::engine::plan::{Family, Observed, SetKey};
 use crate::engine::types::Health;
 use crate::engine::{Engine, Moment, TargetView};
 use crate::notify::IncidentProblem;
@@ -76,11 +77,11 @@ impl FoundChanges {
                 continue;
             }
             for &address in its.targets.iter() {
-                let has = |name: &String| {
-                    let set = SetKey { name: name.clone(), family: Family::of(address) };
-                    observed.get(&set).is_some_and(|there| there.contains(&address))
-                };
-                if !its.names.iter().any(has) {
+                let mut sets = its
+                    .names
+                    .iter()
+                    .map(|name| SetKey { name: name.clone(), family: Family::of(address) });
+                if !sets.any(|set| is_in(observed, &set, address)) {
                     self.absent.insert(TargetRef { service, address });
                 }
             }
@@ -170,6 +171,11 @@ impl FoundChanges {
         }
         found
     }
+}
+
+/// Whether a set had an address in a listing.
+fn is_in(observed: &Observed, set: &SetKey, address: IpAddr) -> bool {
+    observed.get(set).is_some_and(|there| there.contains(&address))
 }
 
 /// Returns the problem of a target that is out and dead, or of a standby that is in.

@@ -1,4 +1,4 @@
-//! Which of several agents speaks, and which one closes what another has opened.
+//! The one of several agents that speaks, and the one that closes the incidents of another.
 
 use super::scenes::crew::{CANARY, Crew, guarded};
 use super::scenes::{SERVICE, ZONE, address};
@@ -132,7 +132,7 @@ async fn an_isolated_agent_does_not_close_what_the_others_see_still() {
     assert!((0..4).all(|nth| crew.known(nth).is_empty()));
 }
 
-/// An agent alone has nobody to leave a refusal to: what it does not see is not over.
+/// An agent alone has nobody to leave a refusal to. A refusal is not over while it sees nothing.
 #[tokio::test(start_paused = true)]
 async fn what_an_isolated_agent_had_refused_stays_open_until_it_sees_again() {
     let base = Settings { cluster: None, ..with_floor(0) };
@@ -292,7 +292,7 @@ async fn a_standby_that_is_taken_out_by_hand_is_closed_by_an_agent_that_did_not_
     crew.run(60).await;
     let told = crew.told();
     assert!(with(&told, "closed withdrawn").is_empty(), "nobody acted: {told:?}");
-    // By whom is not known: another agent may have said so.
+    // It is not known by which hand: another agent may have said so.
     assert!(!with(&told, "closed over 192.0.2.3/standby_in").is_empty(), "{told:?}");
     for nth in (0..3).filter(|nth| *nth != opener) {
         assert!(crew.known(nth).is_empty(), "{nth}: {:?}", crew.known(nth));

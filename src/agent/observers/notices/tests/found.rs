@@ -68,6 +68,13 @@ async fn a_drained_target_that_has_to_stay_is_critical_once_it_is_dead() {
     assert_eq!(severities, want);
 }
 
+/// Returns the status and the severity of each notice about the floor since the last call.
+fn of_floor(crew: &mut Crew) -> Vec<(IncidentStatus, Severity)> {
+    let notices = crew.notices().into_iter();
+    let its = notices.filter(|(_, notice)| notice.reason.as_deref() == Some("floor"));
+    its.map(|(_, notice)| (notice.status, notice.severity)).collect()
+}
+
 /// A target asks to be out, has to stay because of the floor, and dies then.
 #[tokio::test(start_paused = true)]
 async fn a_target_that_asked_and_has_to_stay_is_critical_once_it_is_dead() {
@@ -76,14 +83,9 @@ async fn a_target_that_asked_and_has_to_stay_is_critical_once_it_is_dead() {
     let mut crew = Crew::start(1, &base).await;
     crew.ask(&[1]);
     crew.run(120).await;
-    let severities = |crew: &mut Crew| {
-        let notices = crew.notices().into_iter();
-        let its = notices.filter(|(_, notice)| notice.reason.as_deref() == Some("floor"));
-        its.map(|(_, notice)| (notice.status, notice.severity)).collect::<Vec<_>>()
-    };
-    assert_eq!(severities(&mut crew), [(IncidentStatus::Opened, Severity::Warning)]);
+    assert_eq!(of_floor(&mut crew), [(IncidentStatus::Opened, Severity::Warning)]);
     crew.ask(&[]);
     crew.reach(&[0], &[2, CANARY]);
     crew.run(60).await;
-    assert_eq!(severities(&mut crew), [(IncidentStatus::Updated, Severity::Critical)]);
+    assert_eq!(of_floor(&mut crew), [(IncidentStatus::Updated, Severity::Critical)]);
 }

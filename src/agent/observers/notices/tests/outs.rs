@@ -6,7 +6,7 @@ use super::scenes::crew::{CANARY, Crew, guarded};
 use crate::engine::ids::ServiceId;
 use crate::engine::settings::Settings;
 
-/// Returns the settings of agents, one of which acts alone.
+/// Returns the settings of an agent that acts alone, and of three.
 fn crews() -> [(usize, Settings); 2] {
     [(1, Settings { cluster: None, ..guarded(0) }), (3, guarded(2))]
 }

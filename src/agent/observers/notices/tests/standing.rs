@@ -1,5 +1,5 @@
-//! What channels are told after a reload: those that are new do not know the open incidents, and those
-//! that repeat them must not lose what they know.
+//! The notices after a reload: channels that are new do not know the open incidents, and those that
+//! repeat them must not lose their content.
 
 use super::scenes::{SERVICE, Scene, address, settings};
 use crate::engine::event::{Fact, Reason};

@@ -49,8 +49,8 @@ fn of_cluster(base: &Settings, nth: usize, peers: impl IntoIterator<Item = usize
     Settings { cluster, ..base.clone() }
 }
 
-/// Returns the settings of a service with two primaries, of which one may be out by its floor, and a
-/// canary. So many peers have to agree.
+/// Returns the settings of a service with two primaries and a standby, and a canary. So many peers have
+/// to agree.
 pub(in super::super) fn guarded(min_peers_agree: usize) -> Settings {
     let mut settings = settings();
     settings.canaries = vec![Endpoint { address: address(CANARY), method: Method::Echo }];
@@ -324,7 +324,7 @@ impl Crew {
         }
     }
 
-    /// Returns what the other agents hear of an agent's votes.
+    /// Returns the events at the other agents that an agent's votes are.
     fn votes(&self, nth: usize, own: &Announcement, now: Moment) -> Vec<(usize, Event)> {
         let (mut heard, peer, service) = (Vec::new(), agent(nth), self.service);
         let others = (0..self.agents.len()).filter(|it| *it != nth && !self.dead.contains(it));
