@@ -47,10 +47,10 @@ struct Candidate {
 #[derive(Debug, Default)]
 pub(super) struct FoundChanges {
     candidates: BTreeMap<TargetRef, Candidate>,
-    /// The targets that no name had at the first listing in this run, and that have not been up since: no
+    /// The targets that no name had at the first listing after the start or a reload, and that have not been up since: no
     /// agent may have withdrawn them.
     absent: BTreeSet<TargetRef>,
-    /// The services with a zone that was listed.
+    /// The services with a zone that was listed since.
     listed: BTreeSet<ServiceId>,
     /// The target at which the last look ended.
     looked_at: Option<TargetRef>,
@@ -59,12 +59,16 @@ pub(super) struct FoundChanges {
 impl FoundChanges {
     /// Follows a change of the health of a target, or of the verdict on it.
     pub(super) fn add(&mut self, engine: &Engine, target: TargetRef, now: Moment) {
-        let Some(view) = engine.target_view(target).filter(|view| problem(view).is_some()) else {
-            self.candidates.remove(&target);
+        let view = engine.target_view(target);
+        if view.as_ref().is_none_or(|view| view.health == Health::Up) {
             self.absent.remove(&target);
+        }
+        let Some(view) = view.filter(|view| problem(view).is_some()) else {
+            self.candidates.remove(&target);
             return;
         };
-        let is_out = is_ordered(engine, &view, now) || self.absent.contains(&target);
+        let was_absent = !view.in_service && self.absent.contains(&target);
+        let is_out = is_ordered(engine, &view, now) || was_absent;
         let new = Candidate { since: now, was_out: is_out };
         self.candidates.entry(target).or_insert(new).was_out |= is_out;
     }
@@ -72,6 +76,9 @@ impl FoundChanges {
     /// Follows the first listing of services.
     fn follow_listing(&mut self, engine: &Engine, zone: ZoneId) {
         let Some(observed) = engine.observed(zone) else { return };
+        if engine.settings().cluster.is_none() {
+            return;
+        }
         for (service, its) in engine.settings().services() {
             if its.zone != zone || !self.listed.insert(service) {
                 continue;
@@ -91,9 +98,12 @@ impl FoundChanges {
     /// Looks at all targets again: their services or zones may have other names, so that nobody has reported
     /// them under their new keys.
     pub(super) fn add_all(&mut self, engine: &Engine, now: Moment) {
-        let settings = engine.settings();
-        self.listed.retain(|service| settings.service(*service).is_some());
         self.absent.retain(|target| engine.target_view(*target).is_some());
+        // There may be new targets.
+        self.listed.clear();
+        for zone in engine.settings().zones.keys() {
+            self.follow_listing(engine, *zone);
+        }
         for view in engine.targets().filter(|view| problem(view).is_some()) {
             let target = TargetRef { service: view.service, address: view.address };
             let was_out = problem(&view) == Some(IncidentProblem::Withdrawn);

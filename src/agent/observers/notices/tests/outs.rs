@@ -1,10 +1,10 @@
 //! Dead targets that are out for another reason before they die: each has one page, which is closed when it
 //! is back.
 
-use super::scenes::SERVICE;
 use super::scenes::crew::{CANARY, Crew, guarded};
+use super::scenes::{SERVICE, address};
 use crate::engine::ids::ServiceId;
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Settings, StandbySettings};
 
 /// Returns the settings of an agent that acts alone, and of three.
 fn crews() -> [(usize, Settings); 2] {
@@ -116,5 +116,28 @@ async fn a_target_that_is_out_while_all_agents_start_without_a_state_file_has_a_
         let told = crew.told();
         assert_eq!(pages(&told, WITHDRAWN), (1, 0), "{count}: {told:?}");
         comes_back(&mut crew, count).await;
+    }
+}
+
+/// An address is added to the file that is dead from the beginning.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_new_and_dead_has_a_page() {
+    for (count, more) in crews() {
+        let mut base = more.clone();
+        let its = base.services.get_mut(&SERVICE).unwrap();
+        its.standby = StandbySettings::default();
+        let mut more = base.clone();
+        base.services.get_mut(&SERVICE).unwrap().targets = [address(1), address(2)].into();
+        let its = more.services.get_mut(&SERVICE).unwrap();
+        its.targets = [address(1), address(2), address(3)].into();
+        let mut crew = Crew::start(count, &base).await;
+        everyone(&mut crew, count, &[1, 2, CANARY]);
+        crew.reload(&more);
+        crew.run(120).await;
+        let told = crew.told();
+        assert_eq!(pages(&told, "192.0.2.3/withdrawn"), (1, 0), "{count}: {told:?}");
+        everyone(&mut crew, count, &[1, 2, 3, CANARY]);
+        crew.run(120).await;
+        assert!((0..count).all(|nth| crew.known(nth).is_empty()));
     }
 }
