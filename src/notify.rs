@@ -178,6 +178,46 @@ pub enum NoticeMark {
 mod tests {
     use super::*;
 
+    /// A dead address that stays in DNS, and twelve minutes later the end of that.
+    pub(super) fn examples() -> [Notice; 2] {
+        let mut opened = notice(NoticeKind::Refused, &[]);
+        let address = IpAddr::from([203, 0, 113, 11]);
+        opened.targets = vec![NoticeTarget { service: Some("www".into()), address }];
+        opened.at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_316_645);
+        opened.since = opened.at;
+        opened.incident = IncidentKey::new(
+            Some("main"),
+            Some("www"),
+            Some(&address.to_string()),
+            IncidentProblem::Floor,
+        );
+        opened.reason = Some("floor".into());
+        opened.detail = Some("web: connect 0.4 ms, then 503 (wanted 200-299)".into());
+        opened.evidence.losses = Some(3);
+        opened.evidence.since_last_reply = Some(Duration::from_secs(2));
+        opened.evidence.votes = vec!["eu-1".into()];
+        (opened.severity, opened.worst) = (Severity::Critical, Severity::Critical);
+        opened.advice = IncidentProblem::Floor.advice().map(str::to_owned);
+        let mut over = opened.clone();
+        over.at += Duration::from_secs(723);
+        (over.kind, over.status) = (NoticeKind::RefusalOver, NoticeKind::RefusalOver.status());
+        (over.detail, over.advice, over.severity) = (None, None, Severity::Info);
+        over.evidence = NoticeEvidence::default();
+        [opened, over]
+    }
+
+    /// The channels that show a notice alike.
+    pub(super) const CHATS: &str = "Slack, Discord, Teams and Telegram";
+
+    /// Holds a notice as a channel sends it against its section of the page about channels.
+    pub(super) fn hold_against_page(channel: &str, shown: &str) {
+        let page = include_str!("../docs/channels.md");
+        let section = page.split(&format!("\n### In {channel}\n")).nth(1).unwrap_or("");
+        let fence = section.split("```").nth(1).unwrap_or("");
+        let (_, block) = fence.split_once('\n').unwrap_or_default();
+        assert_eq!(block.trim_end(), shown.trim_end(), "{channel}:\n{shown}");
+    }
+
     /// Returns a notice of the agent sfo-1 about 192.0.2.n for each of `targets` at
     /// www.example.com.
     pub(super) fn notice(kind: NoticeKind, targets: &[u8]) -> Notice {

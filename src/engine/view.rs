@@ -179,6 +179,14 @@ impl Engine {
         its.is_some_and(|its| its.asked)
     }
 
+    /// Returns the time at which a target last asked to be taken out, if it is down because of that. It may be
+    /// silent since.
+    pub fn last_asked(&self, target: TargetRef) -> Option<Moment> {
+        let its = self.services.get(target.service)?.target(target.address)?;
+        let subjects = its.endpoints.iter().filter_map(|endpoint| self.health.answers(endpoint));
+        subjects.filter_map(|answers| answers.asked_at).max().filter(|_| self.is_asking(target))
+    }
+
     /// Whether the last listing of its zone matched the verdict on a target.
     pub fn is_followed(&self, target: TargetRef) -> bool {
         let service = self.services.get(target.service);

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
-use super::{NO_PART, Notice, NoticeEvidence, NoticeKind, NoticeMark};
+use super::{
+    IncidentProblem, NO_PART, Notice, NoticeEvidence, NoticeKind, NoticeMark, NoticeTarget,
+};
 use crate::text::one_line;
 
 /// Maximum number of items that are named before the rest is counted.
@@ -44,10 +46,18 @@ impl Notice {
     /// Returns the reason, the detail and the evidence.
     pub(super) fn why(&self) -> String {
         let mut parts = Vec::new();
-        parts.extend(self.reason.as_ref().map(|reason| clean(reason, LONGEST_WORD)));
+        parts.extend(self.reason.as_ref().map(|reason| match in_words(reason) {
+            Some(words) => format!("{words} ({reason})"),
+            None => clean(reason, LONGEST_WORD),
+        }));
         parts.extend(self.detail.as_ref().map(|detail| clean(detail, LONGEST_DETAIL)));
         parts.extend(self.evidence.parts(self.targets.len() > 1));
         parts.join("; ")
+    }
+
+    /// Returns the name of the agent.
+    pub(super) fn agent_by_name(&self) -> String {
+        clean(&self.agent, LONGEST_WORD)
     }
 
     /// Returns the next step; empty if none is known.
@@ -77,6 +87,9 @@ impl Notice {
             }
             NoticeKind::NameBack => {
                 format!("looks after {} again", listed(&self.names, "names"))
+            }
+            NoticeKind::Refused if self.is_kept_in() => {
+                format!("keeps in DNS what should be out: {targets}{}", self.at("at"))
             }
             NoticeKind::Refused => format!("refused to change DNS for {targets}{}", self.at("at")),
             NoticeKind::RefusalOver => {
@@ -110,6 +123,12 @@ impl Notice {
             NoticeKind::Over => self.over(),
             kind => kind.about_the_agent().to_owned(),
         }
+    }
+
+    /// Whether the reason of a refusal only ever keeps something in DNS.
+    fn is_kept_in(&self) -> bool {
+        let problems = [IncidentProblem::Floor, IncidentProblem::MaxOut, IncidentProblem::Alike];
+        problems.iter().any(|problem| self.reason.as_deref() == Some(problem.word()))
     }
 
     /// Describes a change of records, which is only imagined in dry-run.
@@ -211,6 +230,26 @@ impl NoticeEvidence {
         parts.extend(self.took.map(span).map(|took| format!("took {most}{took}")));
         parts
     }
+}
+
+/// Returns a target as one word.
+pub(super) fn target_in_words(target: &NoticeTarget) -> String {
+    clean(&target.to_string(), LONGEST_WORD)
+}
+
+/// Explains the word of a reason.
+fn in_words(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "floor" => "min_in_service is reached",
+        "max_out" => "as many are out as may be",
+        "no_quorum" => "too few agents agree",
+        "contested" => "other agents see the contrary",
+        "alike" => "all targets fail in the same way",
+        "standby" => "a standby cannot come or go",
+        "drained" => "by hand",
+        "asked" => "it asked to be out",
+        _ => return None,
+    })
 }
 
 /// Formats a list as `a`, `a and b`, `a, b and c`, or for more than [`NAMED`] items as `100

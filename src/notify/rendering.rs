@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use super::incident::IncidentStatus;
-use super::message::{printable, span};
+use super::message::{printable, span, target_in_words};
 use super::{Notice, NoticeMark};
 
 /// A notice as a title and lines.
@@ -32,9 +32,22 @@ impl Notice {
             add("Since", format!("{} ({word}{})", time(self.since), span(lasted)));
         }
         add("Do", self.advice_in_words());
+        add("Look", self.where_to_look());
         add("Zone", self.zone_in_words());
         add("From", format!("{}, {}", self.agent_in_words(), time(self.at)));
         NoticeText { title: self.title(), lines }
+    }
+
+    /// Returns the command that says more about an incident while it is open.
+    fn where_to_look(&self) -> String {
+        let is_open = !matches!(self.status, IncidentStatus::Closed | IncidentStatus::Event);
+        match &self.targets[..] {
+            _ if !is_open || self.mark == NoticeMark::Test => String::new(),
+            [target] => {
+                format!("`goavail explain {}` on {}", target_in_words(target), self.agent_by_name())
+            }
+            _ => format!("`goavail status` on {}", self.agent_by_name()),
+        }
     }
 
     /// Returns the severity and the event: `critical: refused to change DNS for 192.0.2.1 ...`.
@@ -73,35 +86,8 @@ fn time(at: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-    use std::time::Duration;
-
     use super::*;
-    use crate::notify::NoticeKind::{RefusalOver, Refused};
-    use crate::notify::tests::notice;
-    use crate::notify::{IncidentProblem, NoticeEvidence, NoticeTarget, Severity};
-
-    /// A dead address that stays in DNS, and twelve minutes later the end of that.
-    fn examples() -> [Notice; 2] {
-        let mut opened = notice(Refused, &[]);
-        let address = IpAddr::from([203, 0, 113, 11]);
-        opened.targets = vec![NoticeTarget { service: Some("www".into()), address }];
-        opened.at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_316_645);
-        opened.since = opened.at;
-        opened.reason = Some("floor".into());
-        opened.detail = Some("web: connect 0.4 ms, then 503 (wanted 200-299)".into());
-        opened.evidence.losses = Some(3);
-        opened.evidence.since_last_reply = Some(Duration::from_secs(2));
-        opened.evidence.votes = vec!["eu-1".into()];
-        (opened.severity, opened.worst) = (Severity::Critical, Severity::Critical);
-        opened.advice = IncidentProblem::Floor.advice().map(str::to_owned);
-        let mut over = opened.clone();
-        over.at += Duration::from_secs(723);
-        (over.kind, over.status) = (RefusalOver, RefusalOver.status());
-        (over.detail, over.advice, over.severity) = (None, None, Severity::Info);
-        over.evidence = NoticeEvidence::default();
-        [opened, over]
-    }
+    use crate::notify::tests::examples;
 
     #[test]
     fn the_page_about_channels_shows_a_notice_as_people_see_it() {
@@ -116,7 +102,7 @@ mod tests {
     #[test]
     fn the_first_words_say_how_urgent_it_is() {
         let [mut notice, over] = examples();
-        assert!(notice.title().starts_with("critical: refused"), "{}", notice.title());
+        assert!(notice.title().starts_with("critical: keeps in DNS"), "{}", notice.title());
         assert!(over.title().starts_with("over: no longer refuses"), "{}", over.title());
         notice.dry_run = true;
         assert!(notice.title().starts_with("critical, dry-run: "), "{}", notice.title());

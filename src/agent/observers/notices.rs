@@ -144,8 +144,6 @@ impl Observer for NoticeObserver {
         let _inside = self.talk.enter();
         let closed = self.notifier.reload(&config.sections.notify);
         self.talk.spawn(closed.finish(LAST_NOTICES_OF_REMOVED));
-        // For the channels that are new; the others know the open incidents.
-        self.reporter.stand();
         self.reporter.reloaded();
         self.send_due();
     }

@@ -60,6 +60,8 @@ pub(in crate::engine) struct Answers {
     newest_wrong: Option<(Moment, String)>,
     /// Whether the target has asked to be taken out, since it was up.
     pub(in crate::engine) asked: bool,
+    /// The send time of the newest probe to which it asked that.
+    pub(in crate::engine) asked_at: Option<Moment>,
 }
 
 impl Answers {

@@ -91,7 +91,10 @@ impl Subject {
         let answers = self.answers.get_or_insert_default();
         match other {
             OtherAnswer::Wrong(kind) => answers.wrong(kind, [began, sent, now]),
-            OtherAnswer::Asked => answers.asked = true,
+            OtherAnswer::Asked => {
+                answers.asked = true;
+                answers.asked_at = Some(sent);
+            }
         }
     }
 }

@@ -107,7 +107,7 @@ fn colour(notice: &Notice) -> u32 {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::Withdrawn;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{CHATS, examples, hold_against_page, notice};
 
     fn discord() -> Discord {
         Discord { url: Secret::new("https://discord.com/api/webhooks/1/x") }
@@ -155,5 +155,13 @@ mod tests {
         let limited = b"{\"message\":\"You are being rate limited.\",\"retry_after\":0.5}";
         assert_eq!(discord().pause(limited), Some(Duration::from_millis(500)));
         assert_eq!(discord().reason(limited).unwrap(), "You are being rate limited.");
+    }
+
+    #[test]
+    fn the_page_about_channels_has_a_message() {
+        let body = discord().body(&examples()[0]);
+        let texts = [&body["content"], &body["embeds"][0]["description"]];
+        let shown = texts.map(|text| text.as_str().unwrap().replace('\\', "")).join("\n");
+        hold_against_page(CHATS, &shown);
     }
 }

@@ -162,7 +162,7 @@ impl HookService for Ntfy {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::Withdrawn;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{examples, hold_against_page, notice};
 
     fn ntfy() -> Ntfy {
         let url = Secret::new("https://ntfy.sh/");
@@ -190,5 +190,12 @@ mod tests {
         let error = br#"{"code":40301,"http":403,"error":"forbidden"}"#;
         assert_eq!(ntfy().reason(error).unwrap(), "forbidden");
         assert!(!format!("{:?}", ntfy()).contains("secret-topic"));
+    }
+
+    #[test]
+    fn the_page_about_channels_has_a_message() {
+        let mut body = ntfy().body(&examples()[0]);
+        body.as_object_mut().unwrap().remove("topic");
+        hold_against_page("ntfy", &serde_json::to_string_pretty(&body).unwrap());
     }
 }

@@ -139,7 +139,7 @@ impl HookService for PagerDuty {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::{Isolated, Restored, Withdrawn};
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{examples, hold_against_page, notice};
 
     fn pagerduty() -> PagerDuty {
         let url = Secret::new("https://events.pagerduty.com/v2/enqueue");
@@ -184,5 +184,12 @@ mod tests {
         assert_eq!(pagerduty().reason(invalid).unwrap(), "Length of 'routing_key' is incorrect");
         let repeated = br#"{"message":"no key 0123456789abcdef0123456789abcdef"}"#;
         assert_eq!(pagerduty().reason(repeated), None);
+    }
+
+    #[test]
+    fn the_page_about_channels_has_an_event() {
+        let mut body = pagerduty().body(&examples()[0]);
+        body.as_object_mut().unwrap().remove("routing_key");
+        hold_against_page("PagerDuty", &serde_json::to_string_pretty(&body).unwrap());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reqwest::Url;
+use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
 use super::fitting::{Unit, fitted};
@@ -14,6 +14,7 @@ use crate::config::keys::Key;
 use crate::config::section::SectionContext;
 use crate::config::url::web;
 use crate::config::value::as_text;
+use crate::http::page::is_html;
 use crate::notify::Notice;
 use crate::text::disclosure::is_slack_path;
 
@@ -38,6 +39,9 @@ pub(super) const KIND: ChannelKind = ChannelKind {
 
 /// The URL that the path of a Slack webhook is appended to.
 const SLACK: &str = "https://hooks.slack.com/services/";
+
+/// The host of Slack's webhooks.
+const HOST: &str = "hooks.slack.com";
 
 /// Maximum length of a message; Slack recommends no more.
 const LONGEST_TEXT: usize = 4_000;
@@ -83,7 +87,14 @@ enum SlackForm {
     Lines,
 }
 
-impl AnswerRules for Slack {}
+impl AnswerRules for Slack {
+    /// Slack answers with the word `ok`. Other chats that take its messages have answers of their own.
+    fn is_own(&self, _: StatusCode, body: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(body);
+        let is_slack = Url::parse(self.url.expose()).is_ok_and(|url| url.host_str() == Some(HOST));
+        if is_slack { text.trim() == "ok" } else { !is_html(&text) }
+    }
+}
 
 impl HookService for Slack {
     fn url(&self) -> &Secret {
@@ -118,7 +129,7 @@ fn escape(letter: char, out: &mut String) {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::Withdrawn;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{CHATS, examples, hold_against_page, notice};
 
     #[test]
     fn slack_gets_its_three_characters_escaped_and_no_markup_from_us() {
@@ -134,5 +145,28 @@ mod tests {
         let want =
             "warning: withdrew 192.0.2.1 from www.example.com\nWhy: &lt;!channel&gt; a &amp; b\n";
         assert!(text.starts_with(want) && body["mrkdwn"] == false, "{body}");
+    }
+
+    #[test]
+    fn the_page_about_channels_has_a_message() {
+        let url = Secret::new("https://hooks.slack.com/services/T0/B0/x");
+        let body = Slack { url, form: SlackForm::Lines }.body(&examples()[0]);
+        hold_against_page(CHATS, body["text"].as_str().unwrap());
+    }
+
+    #[test]
+    fn slack_itself_says_ok_and_what_speaks_its_language_may_say_more() {
+        let rows: [(&str, &[u8], bool); 6] = [
+            ("https://hooks.slack.com/services/T0/B0/x", b"ok", true),
+            ("https://hooks.slack.com/services/T0/B0/x", b"ok\n", true),
+            ("https://hooks.slack.com/services/T0/B0/x", b"", false),
+            ("https://hooks.slack.com/services/T0/B0/x", b"no_service", false),
+            ("https://chat.example.com/hooks/x", b"{\"success\":true}", true),
+            ("https://chat.example.com/hooks/x", b"<html>log in</html>", false),
+        ];
+        for (url, body, want) in rows {
+            let slack = Slack { url: Secret::new(url), form: SlackForm::Line };
+            assert_eq!(slack.is_own(StatusCode::OK, body), want, "{url} {body:?}");
+        }
     }
 }

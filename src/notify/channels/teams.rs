@@ -115,7 +115,7 @@ fn colour(notice: &Notice) -> &'static str {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::Withdrawn;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{CHATS, examples, hold_against_page, notice};
 
     #[test]
     fn no_text_is_where_markdown_is_read_and_the_longest_fits() {
@@ -129,5 +129,19 @@ mod tests {
         let blocks = card["body"].as_array().unwrap();
         assert!(blocks.iter().all(|block| block["type"] == "RichTextBlock"), "{card}");
         assert!(card["msteams"].get("entities").is_none());
+    }
+
+    #[test]
+    fn the_page_about_channels_has_a_card() {
+        let body = Teams { url: Secret::new("https://a.example") }.body(&examples()[0]);
+        let blocks = body["attachments"][0]["content"]["body"].as_array().unwrap();
+        let lines: Vec<String> = blocks
+            .iter()
+            .map(|block| {
+                let runs = block["inlines"].as_array().unwrap().iter();
+                runs.map(|run| run["text"].as_str().unwrap()).collect()
+            })
+            .collect();
+        hold_against_page(CHATS, &lines.join("\n"));
     }
 }

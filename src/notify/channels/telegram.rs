@@ -120,8 +120,18 @@ impl AnswerRules for Telegram {
         serde_json::from_slice(body).is_ok_and(|body: Value| body["ok"] == true)
     }
 
+    /// A group that became a supergroup has another number, which the answer tells.
     fn reason(&self, body: &[u8]) -> Option<String> {
-        text_at(body, "/description")
+        let reason = text_at(body, "/description");
+        let moved: Option<Value> = serde_json::from_slice(body).ok();
+        let moved = moved.as_ref().and_then(|body| body.pointer("/parameters/migrate_to_chat_id"));
+        match moved.and_then(Value::as_i64) {
+            Some(chat) => {
+                let reason = reason.unwrap_or_default();
+                Some(format!("chat = {chat} from now on: {reason}"))
+            }
+            None => reason,
+        }
     }
 
     fn pause(&self, body: &[u8]) -> Option<Duration> {
@@ -166,7 +176,7 @@ fn escape(letter: char, out: &mut String) {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::Withdrawn;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{CHATS, examples, hold_against_page, notice};
 
     #[test]
     fn a_message_is_plain_text_that_mentions_nobody_and_fits() {
@@ -201,5 +211,25 @@ mod tests {
         for (token, want) in tokens {
             assert_eq!(is_token(token), want, "{token}");
         }
+    }
+
+    #[test]
+    fn the_page_about_channels_has_a_message() {
+        let url = Secret::new("https://api.telegram.org/bot1:x/sendMessage");
+        let telegram = Telegram { url, chat: Chat::Number(-7), thread: None };
+        let body = telegram.body(&examples()[0]);
+        hold_against_page(CHATS, &body["text"].as_str().unwrap().replace('\u{2060}', ""));
+    }
+
+    #[test]
+    fn a_group_that_has_another_number_now_is_named_by_it() {
+        let url = Secret::new("https://api.telegram.org/bot1:x/sendMessage");
+        let telegram = Telegram { url, chat: Chat::Number(-7), thread: None };
+        let moved = br#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#;
+        let want = "chat = -1001234567890 from now on: Bad Request: group chat was upgraded to a \
+                    supergroup chat";
+        assert_eq!(telegram.reason(moved).unwrap(), want);
+        let other = br#"{"ok":false,"description":"Unauthorized"}"#;
+        assert_eq!(telegram.reason(other).unwrap(), "Unauthorized");
     }
 }

@@ -172,7 +172,7 @@ fn add_incident(object: &mut Map<String, Value>, notice: &Notice) {
 mod tests {
     use super::*;
     use crate::notify::NoticeKind::Withdrawn;
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{examples, hold_against_page, notice};
 
     #[test]
     fn the_json_form_is_as_documented() {
@@ -221,5 +221,11 @@ mod tests {
         let text = "sfo-1: withdrew www/192.0.2.1, www/192.0.2.2 and mx/192.0.2.1 from \
                     www.example.com; zone main; 2001-09-09T01:46:40Z";
         assert_eq!(body["text"], text);
+    }
+
+    #[test]
+    fn the_page_about_channels_has_an_object() {
+        let body = body(&examples()[0]);
+        hold_against_page("the JSON of a webhook", &serde_json::to_string_pretty(&body).unwrap());
     }
 }

@@ -50,9 +50,9 @@ fn each_kind_names_the_event_its_targets_and_the_reason() {
     for (kind, what) in cases {
         let mut notice = notice(kind, &[1]);
         assert_eq!(notice.text(), format!("sfo-1: {what}; {when}"));
-        notice.reason = Some("floor".into());
-        notice.detail = Some("min_in_service is 1".into());
-        let why = format!("sfo-1: {what}; floor; min_in_service is 1; {when}");
+        notice.reason = Some("no_quorum".into());
+        notice.detail = Some("1 of 2 agree".into());
+        let why = format!("sfo-1: {what}; no_quorum; 1 of 2 agree; {when}");
         assert_eq!(notice.text(), why);
     }
 }

@@ -104,7 +104,10 @@ fn mail_is_sent_by_starttls_and_by_tls_with_a_password_and_is_one_thread_an_inci
             assert_eq!((&mail["tls"], &mail["user"]), (&true.into(), &"goavail".into()));
         }
         assert!(
-            opened["subject"].as_str().unwrap().starts_with("[goavail] TEST, critical: refused")
+            opened["subject"]
+                .as_str()
+                .unwrap()
+                .starts_with("[goavail] TEST, critical: keeps in DNS")
         );
         assert_eq!(opened["references"], closed["references"]);
         assert_eq!(warning["references"], restored["references"]);

@@ -76,7 +76,7 @@ fn the_page_leads_to_a_drawing_of_the_last_day_of_each_target() {
         agent.signal(Signal::TERM);
         assert!(agent.wait_end(PATIENT).status.success());
 
-        // The next one draws what the last one has recorded.
+        // The next one draws the record of the last one.
         let mut agent = harness.confirmed();
         harness.until_shown(&mut agent, one(), |shown| shown["health"] == "up");
         let (code, page) = harness.get("/");

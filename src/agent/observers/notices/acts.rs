@@ -37,13 +37,19 @@ pub(super) fn applied(engine: &Engine, fact: &Fact, incidents: &Incidents) -> Ve
         let named = draft::named(settings, target);
         let draft = draft::restored(named.clone(), names, view.as_ref(), *took).explained(often);
         let status = if is_standby { IncidentStatus::Opened } else { IncidentStatus::Closed };
-        let asked = key(engine, *zone, target, IncidentProblem::Asked);
-        let key = match is_standby {
-            true => key(engine, *zone, target, IncidentProblem::StandbyIn),
-            false if incidents.is_open(&asked, Some(&named)) => asked,
-            false => key(engine, *zone, target, IncidentProblem::Withdrawn),
+        // It may have asked to be out first, and died then.
+        let problems: &[IncidentProblem] = if is_standby {
+            &[IncidentProblem::StandbyIn]
+        } else {
+            &[IncidentProblem::Asked, IncidentProblem::Withdrawn]
         };
-        drafts.push(draft.of(key).status(status));
+        let mut keys: Vec<_> =
+            problems.iter().map(|problem| key(engine, *zone, target, *problem)).collect();
+        // Another agent may have opened the last one.
+        let last = keys.pop();
+        keys.retain(|key| incidents.is_open(key, Some(&named)));
+        keys.extend(last.filter(|last| keys.is_empty() || incidents.is_open(last, Some(&named))));
+        drafts.extend(keys.into_iter().map(|key| draft.clone().of(key).status(status)));
     }
     if settings.service(*service).is_none() {
         // Nothing could end an incident of a service that is gone.

@@ -37,6 +37,8 @@ pub(super) struct Seen {
     pub(super) proven: BTreeSet<String>,
     /// The time since when no target is assumed up any more.
     pub(super) confirmed_since: Option<Moment>,
+    /// The last look at which this agent was isolated.
+    isolated_at: Option<Moment>,
 }
 
 impl Seen {
@@ -44,6 +46,13 @@ impl Seen {
     pub(super) fn follow_config(&mut self, config: &Config) {
         let proven = config.zones.iter().filter(|zone| zone.confirm.is_some());
         self.proven = proven.map(|zone| zone.name.clone()).collect();
+    }
+
+    /// Follows whether the agent is isolated.
+    pub(super) fn follow_isolation(&mut self, engine: &Engine, now: Moment) {
+        if engine.is_isolated() {
+            self.isolated_at = Some(now);
+        }
     }
 
     /// Follows the engine: whether every target has been judged.
@@ -78,7 +87,13 @@ impl Seen {
     }
 
     fn is_all_reported(&self, now: Moment) -> bool {
-        self.confirmed_since.is_some_and(|since| now.since(since) >= REPORTED_WITHIN)
+        let since = self.confirmed_since.filter(|_| self.is_trusted(now));
+        since.is_some_and(|since| now.since(since) >= REPORTED_WITHIN)
+    }
+
+    /// Whether this agent has not been isolated for so long that it would have refused again.
+    fn is_trusted(&self, now: Moment) -> bool {
+        self.isolated_at.is_none_or(|at| now.since(at) >= REPORTED_WITHIN)
     }
 }
 

@@ -1,12 +1,14 @@
 //! The notices of events that change nothing in DNS.
 
+use std::time::Duration;
+
 use super::draft::{NoticeDraft, named};
 use super::keys;
-use crate::engine::Engine;
 use crate::engine::event::{Fact, Reason};
 use crate::engine::ids::TargetRef;
 use crate::engine::settings::Settings;
 use crate::engine::types::Health;
+use crate::engine::{Engine, Moment};
 use crate::notify::{IncidentProblem, NoticeKind, Severity};
 use crate::text::{brief, first_few};
 
@@ -92,13 +94,22 @@ fn event(fact: &Fact, settings: &Settings) -> Option<NoticeDraft> {
     Some(draft.targets(concerned(fact).into_iter().map(|target| named(settings, target))))
 }
 
-/// Whether a target that somebody ordered out has to stay because of the floor, and is not dead.
-pub(super) fn is_floor_by_order(engine: &Engine, fact: &Fact) -> bool {
-    let Fact::Refused { service, target, reason: Reason::Floor, .. } = fact else { return false };
+/// Time after which a target that asked to be out and is silent is taken for dead, while it is in DNS.
+const ASKED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Returns the target of a refusal because of the floor, if somebody ordered it out and it is not dead.
+pub(super) fn floor_by_order(engine: &Engine, fact: &Fact, now: Moment) -> Option<TargetRef> {
+    let Fact::Refused { service, target, reason: Reason::Floor, .. } = fact else { return None };
     let target = TargetRef { service: *service, address: *target };
+    is_alive_by_order(engine, target, now).then_some(target)
+}
+
+/// Whether somebody ordered a target out, and it is not dead.
+pub(super) fn is_alive_by_order(engine: &Engine, target: TargetRef, now: Moment) -> bool {
     let view = engine.target_view(target);
     let is_drained = view.is_some_and(|it| it.drain.is_some() && it.health != Health::Down);
-    is_drained || engine.is_asking(target)
+    let asked = engine.last_asked(target);
+    is_drained || asked.is_some_and(|at| now.since(at) < ASKED_WITHIN)
 }
 
 /// Makes the notice that a dead target stays one that a target by order stays.

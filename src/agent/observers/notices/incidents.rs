@@ -116,7 +116,7 @@ impl Incidents {
             return self.opened_again(&key, notice, &left_to, now);
         }
         let group = notice.incident.of_service();
-        let is_single = notice.targets.len() == 1 && !notice.incident.is_of_many();
+        let is_single = is_single(&notice);
         if is_single
             && let Some(incident) = self.open.get_mut(&group)
             && now.since(incident.joined_at) < JOINED_FOR
@@ -145,7 +145,8 @@ impl Incidents {
     ) {
         let Some(incident) = self.open.get_mut(key) else { return };
         let (was_ours, was_inherited) = (incident.is_ours(), incident.is_inherited);
-        let is_worse = notice.worst > incident.worst;
+        // What was simulated in an earlier run is real now.
+        let is_worse = notice.worst > incident.worst || incident.dry_run && !notice.dry_run;
         let is_news = incident.add(&notice);
         incident.is_inherited = false;
         if left_to.is_none() && !was_ours {
@@ -153,6 +154,11 @@ impl Incidents {
             incident.left_to = OtherAgents::default();
             incident.telling = Telling::Waits;
             let notice = incident.complete(key, notice);
+            if is_single(&notice) {
+                // The first notice, for which another agent was to speak, may wait still.
+                self.fresh.forget(key);
+                return self.fresh.add(notice, OtherAgents::default(), now);
+            }
             return self.outbox.push(notice);
         }
         if was_ours && is_news && (is_worse || !was_inherited) {
@@ -353,6 +359,11 @@ fn is_whole(problem: IncidentProblem) -> bool {
         problem,
         IncidentProblem::Alike | IncidentProblem::Provider | IncidentProblem::NoneLeft
     )
+}
+
+/// Whether a notice opens an incident of one target.
+fn is_single(notice: &Notice) -> bool {
+    notice.targets.len() == 1 && !notice.incident.is_of_many()
 }
 
 /// Whether a notice about an incident concerns some of many targets.

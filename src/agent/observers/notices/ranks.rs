@@ -59,6 +59,20 @@ pub(super) fn ahead_of(engine: &Engine, fact: &Fact) -> OtherAgents {
     }
 }
 
+/// Returns the other agents that may refuse as before, if this agent does not because it is isolated now: it
+/// does not know whether that is over.
+pub(super) fn still_refusing(engine: &Engine, fact: &Fact) -> Option<OtherAgents> {
+    if !engine.is_isolated() {
+        return None;
+    }
+    match fact {
+        Fact::RefusalOver { service, target, .. } => {
+            Some(writers(engine, TargetRef { service: *service, address: *target }))
+        }
+        _ => None,
+    }
+}
+
 fn ahead_alike(engine: &Engine, service: ServiceId) -> OtherAgents {
     OtherAgents::before(engine.agents_before_alike(service).into_iter().collect())
 }

@@ -34,6 +34,8 @@ pub(super) struct Reporter {
     emptied: BTreeSet<ServiceId>,
     looked_at: Moment,
     hidden: HiddenChanges,
+    /// The targets that stay because of the floor although they were ordered out, and are not dead.
+    kept_alive: BTreeSet<TargetRef>,
     /// Whether a configuration came into force since the last look.
     is_reloaded: bool,
 }
@@ -51,6 +53,7 @@ impl Reporter {
             emptied: BTreeSet::new(),
             looked_at: Moment::START,
             hidden: HiddenChanges::default(),
+            kept_alive: BTreeSet::new(),
             is_reloaded: false,
         }
     }
@@ -109,16 +112,12 @@ impl Reporter {
         self.seen.follow_config(config);
     }
 
-    /// Reports that a configuration took the place of another one.
+    /// Reports that a configuration took the place of another one. Its new channels are told which
+    /// incidents of this agent are open; the others know them.
     pub(super) fn reloaded(&mut self) {
         self.is_reloaded = true;
+        self.incidents.stand(&self.author());
         self.report(NoticeDraft::new(NoticeKind::Reloaded));
-    }
-
-    /// Tells new channels which incidents of this agent are open.
-    pub(super) fn stand(&mut self) {
-        let author = self.author();
-        self.incidents.stand(&author);
     }
 
     /// Reports the consequences of a fact.
@@ -139,7 +138,6 @@ impl Reporter {
             | Fact::Asked { service, target, .. } => {
                 let target = TargetRef { service: *service, address: *target };
                 self.found.add(engine, target, self.clock.now());
-                self.refused_anew(engine, target);
             }
             Fact::Peer { peer, alive: false } => {
                 let author = self.author();
@@ -200,11 +198,13 @@ impl Reporter {
             return;
         }
         self.looked_at = now;
+        self.seen.follow_isolation(engine, now);
         if self.incidents.has_inherited() {
             self.seen.follow(engine, now);
         }
         self.look_at_services(engine);
         self.follow_found(engine, now);
+        self.follow_kept(engine, now);
         let (seen, author) = (&self.seen, self.author());
         self.incidents.note_told(Some(now));
         self.incidents.keep_peers(&engine.live_peers(), &author, now);
@@ -252,7 +252,15 @@ impl Reporter {
         let view = events::explained(fact).and_then(|it| engine.target_view(it));
         let failed = view.map(|view| view.failed).unwrap_or_default();
         let ahead = ranks::ahead_of(engine, fact);
-        let is_by_order = events::is_floor_by_order(engine, fact);
+        if let Some(others) = ranks::still_refusing(engine, fact) {
+            for draft in events::events(fact, engine.settings()) {
+                self.incidents.hand_over(&draft.place(), others.clone());
+            }
+            return;
+        }
+        let by_order = events::floor_by_order(engine, fact, self.clock.now());
+        self.kept_alive.extend(by_order);
+        let is_by_order = by_order.is_some();
         for draft in events::events(fact, engine.settings()) {
             let draft = if is_by_order { events::by_order(draft) } else { draft };
             self.report_after(draft.failed(&failed), ahead.clone());
@@ -328,16 +336,18 @@ impl Reporter {
         }
     }
 
-    /// Reports a refusal again if it became worse: a target that had to stay although it was to go out by
+    /// Reports refusals again that became worse: a target that had to stay although it was to go out by
     /// order is dead now.
-    fn refused_anew(&mut self, engine: &Engine, target: TargetRef) {
-        let key = keys::of_target(engine.settings(), target, IncidentProblem::Floor);
-        let is_open = self.incidents.is_open(&key, Some(&draft::named(engine.settings(), target)));
-        let Some(view) = engine.target_view(target).filter(|_| is_open) else { return };
-        if view.reason == Some(Reason::Floor)
-            && view.health == Health::Down
-            && !engine.is_asking(target)
-        {
+    fn follow_kept(&mut self, engine: &Engine, now: Moment) {
+        for target in std::mem::take(&mut self.kept_alive) {
+            let view = engine.target_view(target);
+            let Some(view) = view.filter(|view| view.reason == Some(Reason::Floor)) else {
+                continue;
+            };
+            if view.health != Health::Down || events::is_alive_by_order(engine, target, now) {
+                self.kept_alive.insert(target);
+                continue;
+            }
             let TargetRef { service, address: target } = target;
             let detail = "it is dead, and still in service".to_owned();
             let reason = Reason::Floor;

@@ -1,9 +1,13 @@
 //! The table of incidents in the documents, row by row.
 
 mod certificates;
+mod crews;
 mod found;
+mod outs;
 mod peers;
+mod rehearsals;
 mod scenes;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

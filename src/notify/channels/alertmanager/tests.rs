@@ -1,7 +1,7 @@
 use super::*;
 use crate::notify::NoticeKind::{Restored, Withdrawn};
 use crate::notify::Severity;
-use crate::notify::tests::notice;
+use crate::notify::tests::{examples, hold_against_page, notice};
 
 fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds)
@@ -79,4 +79,11 @@ fn an_incident_that_is_opened_again_is_no_longer_said_to_be_over() {
         alerts.follow(&notice(kind, &[1]), at(second));
     }
     assert_eq!(sent(&mut alerts, at(20)), [row("192.0.2.1", "warning", at(260))]);
+}
+
+#[test]
+fn the_page_about_channels_has_an_alert() {
+    let [notice, _] = examples();
+    let alert = alert(&notice, &labels(&notice), notice.at + HOLDS_FOR);
+    hold_against_page("Alertmanager", &serde_json::to_string_pretty(&alert).unwrap());
 }

@@ -78,7 +78,7 @@ mod tests {
     use super::super::TlsMode;
     use super::*;
     use crate::notify::NoticeKind::{Restored, Withdrawn};
-    use crate::notify::tests::notice;
+    use crate::notify::tests::{examples, hold_against_page, notice};
 
     fn settings() -> Email {
         Email {
@@ -134,5 +134,18 @@ mod tests {
         assert_eq!(header(&message, "Bcc"), None);
         assert_eq!(header(&message, "To").unwrap(), "Ops <ops@example.com>, b@example.org");
         assert_eq!(header(&message, "Auto-Submitted").unwrap(), "auto-generated");
+    }
+
+    #[test]
+    fn the_page_about_channels_has_a_mail() {
+        let mail = text(&examples()[0]);
+        let (_, body) = mail.split_once("\r\n\r\n").unwrap();
+        // Long lines are folded on the way.
+        let body = body.replace("=\r\n", "").replace("=3D", "=");
+        let mut shown = String::new();
+        for name in ["From", "Subject", "Importance", "X-Goavail-Incident"] {
+            _ = writeln!(shown, "{name}: {}", header(&mail, name).unwrap());
+        }
+        hold_against_page("a mail reader", &format!("{shown}\n{}", body.replace("\r\n", "\n")));
     }
 }

@@ -52,6 +52,13 @@ impl FreshPool {
         true
     }
 
+    /// Removes the notices of an incident that wait.
+    pub(super) fn forget(&mut self, key: &IncidentKey) {
+        for fresh in self.0.values_mut() {
+            fresh.notices.retain(|notice| notice.incident != *key);
+        }
+    }
+
     /// Removes and returns those that have waited long enough by `now`, or all of them.
     pub(super) fn take_due(&mut self, now: Option<Moment>) -> Vec<FreshIncidents> {
         let due = self.0.extract_if(.., |_, fresh| now.is_none_or(|now| fresh.until <= now));

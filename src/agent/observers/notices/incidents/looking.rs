@@ -3,7 +3,7 @@
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::{Incidents, is_whole};
+use super::{Incidents, OtherAgents, is_whole};
 use crate::engine::Moment;
 use crate::notify::{IncidentKey, IncidentStatus, Notice, NoticeKind, NoticeTarget, Severity};
 
@@ -81,6 +81,20 @@ impl Incidents {
             };
             notice.incident = key;
             self.closed(notice, now);
+        }
+    }
+
+    /// Leaves an incident to other agents, which see it still, in silence. Without any it stays with this one.
+    pub(in crate::agent::observers::notices) fn hand_over(
+        &mut self,
+        (key, target): &(IncidentKey, Option<NoticeTarget>),
+        others: OtherAgents,
+    ) {
+        let key = self.find(key, target.as_ref());
+        let Some(incident) = key.and_then(|key| self.open.get_mut(&key)) else { return };
+        if incident.is_ours() && !others.is_none() {
+            incident.left_to = others;
+            self.is_changed = true;
         }
     }
 

@@ -1,7 +1,9 @@
 //! Targets that are out of DNS without a change by this agent, and severities by their health.
 
+use super::scenes::crew::{CANARY, Crew, guarded};
 use super::scenes::{SERVICE, Scene, address, settings};
 use crate::engine::event::{Fact, Reason};
+use crate::engine::settings::Settings;
 use crate::notify::{IncidentStatus, Notice, Severity};
 
 /// A target is out by its drain, dies, and is given back: nobody withdraws it, and it is dead.
@@ -64,4 +66,26 @@ async fn a_drained_target_that_has_to_stay_is_critical_once_it_is_dead() {
         (IncidentStatus::Updated, Severity::Critical),
     ];
     assert_eq!(severities, want);
+}
+
+/// Returns the status and the severity of each notice about the floor since the last call.
+fn of_floor(crew: &mut Crew) -> Vec<(IncidentStatus, Severity)> {
+    let notices = crew.notices().into_iter();
+    let its = notices.filter(|(_, notice)| notice.reason.as_deref() == Some("floor"));
+    its.map(|(_, notice)| (notice.status, notice.severity)).collect()
+}
+
+/// A target asks to be out, has to stay because of the floor, and dies then.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_asked_and_has_to_stay_is_critical_once_it_is_dead() {
+    let mut base = Settings { cluster: None, ..guarded(0) };
+    base.services.get_mut(&SERVICE).unwrap().floor = 2;
+    let mut crew = Crew::start(1, &base).await;
+    crew.ask(&[1]);
+    crew.run(120).await;
+    assert_eq!(of_floor(&mut crew), [(IncidentStatus::Opened, Severity::Warning)]);
+    crew.ask(&[]);
+    crew.reach(&[0], &[2, CANARY]);
+    crew.run(60).await;
+    assert_eq!(of_floor(&mut crew), [(IncidentStatus::Updated, Severity::Critical)]);
 }

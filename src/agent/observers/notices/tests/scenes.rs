@@ -1,5 +1,6 @@
 //! A scene for each problem: it begins, changes, and ends.
 
+pub(super) mod crew;
 mod engine;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -56,9 +57,14 @@ impl Scene {
 
     /// Creates an agent with these settings.
     pub(super) fn with(settings: Settings) -> Self {
+        Self::named("sfo-1", settings)
+    }
+
+    /// Creates an agent with this name and these settings.
+    fn named(name: &str, settings: Settings) -> Self {
         let clock = Clock::start();
         let engine = Engine::new(settings, BTreeMap::new(), Moment::START);
-        let reporter = Reporter::new("sfo-1", false, clock);
+        let reporter = Reporter::new(name, false, clock);
         Self { engine, reporter, clock, sent: vec![], is_at_floor: false }
     }
 

@@ -94,5 +94,6 @@ fn what_an_agent_left_to_another_and_then_did_itself_it_reports() {
     agent.report(NoticeKind::Withdrawn, 1, &[1]);
     agent.wait(2);
     agent.report(NoticeKind::Withdrawn, 1, &[]);
+    agent.wait(1);
     assert_eq!(agent.told(), ["opened withdrawn 10.0.0.1/withdrawn"]);
 }

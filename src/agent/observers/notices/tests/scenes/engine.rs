@@ -4,11 +4,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{SERVICE, Scene, ZONE, address};
-use crate::engine::event::{Action, DnsReport, DrainCommand, DrainStep, Event, Order};
+use super::{SERVICE, Scene, ZONE, address, applied};
+use crate::engine::event::{
+    Action, DnsReport, DrainCommand, DrainStep, Event, Fact, Order, Withdrawal,
+};
 use crate::engine::ids::Ticket;
 use crate::engine::plan::{Desired, Family, Observed, SetKey};
 use crate::engine::types::{Answer, PeerKind, PeerState, Vote};
+use crate::notify::Notice;
 
 impl Scene {
     /// Handles events of the engine, and its facts, for some seconds; `answering` targets answer.
@@ -19,6 +22,30 @@ impl Scene {
             self.reporter.look(&self.engine);
             self.sent.extend(self.reporter.take_due());
         }
+    }
+
+    /// The first target is withdrawn.
+    pub(in super::super) async fn first_goes(&mut self, is_simulated: bool) {
+        let names = vec!["www.example.com".to_owned()];
+        let gone = Withdrawal { names, ..Withdrawal::default() };
+        self.changes(applied(1, [gone], [], []), is_simulated).await;
+    }
+
+    /// The first target is restored.
+    pub(in super::super) async fn first_returns(&mut self, is_simulated: bool) {
+        self.changes(applied(1, [], ["www.example.com"], []), is_simulated).await;
+    }
+
+    async fn changes(&mut self, mut fact: Fact, is_simulated: bool) {
+        if let Fact::Applied { dry_run, .. } = &mut fact {
+            *dry_run = is_simulated;
+        }
+        self.fact(fact).await;
+    }
+
+    /// Removes and returns the notices so far.
+    pub(in super::super) fn take_sent(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.sent)
     }
 
     /// Handles an event of the engine, with its consequences.
