@@ -24,6 +24,8 @@ fn incident(last: u8, severity: Severity) -> SavedIncident {
         dry_run: false,
         detail: None,
         shown_zone: None,
+        evidence: SavedEvidence::default(),
+        handed_over: false,
     }
 }
 

@@ -94,7 +94,7 @@ impl Scene {
     /// Starts again with the incidents in the state file.
     pub(super) fn restart(&mut self) {
         self.sent.extend(self.reporter.take_all());
-        self.reporter.delivered();
+        self.reporter.delivered_but(&[]);
         let saved = self.reporter.saved();
         self.reporter = Reporter::new("sfo-1", false, self.clock);
         self.reporter.inherit(&saved);
