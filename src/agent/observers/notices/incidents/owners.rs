@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::open::Telling;
 use super::Incidents;
+use super::open::Telling;
 use crate::engine::Moment;
 use crate::notify::{IncidentKey, IncidentProblem, IncidentStatus, Notice, NoticeKind, Severity};
 

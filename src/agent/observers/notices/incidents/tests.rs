@@ -4,6 +4,7 @@ mod cluster;
 mod handover;
 mod random;
 mod reports;
+mod sharing;
 
 use std::net::{IpAddr, SocketAddr};
 

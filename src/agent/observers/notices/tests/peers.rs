@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::super::ranks;
 use super::scenes::{SERVICE, Scene, settings};
 use crate::engine::settings::{ClusterSettings, Settings};
+use crate::notify::IncidentProblem;
 
 fn agent(nth: u8) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(198, 51, 100, nth), 7946))
@@ -45,4 +46,19 @@ async fn what_concerns_a_whole_service_is_left_to_agents_that_agree_about_each_t
     let mut scene = Scene::with(clustered());
     dies(&mut scene, &before).await;
     assert!(ranks::ahead_for(scene.engine(), SERVICE).before.is_empty());
+}
+
+/// A page must not end while another agent has its cause.
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_other_agents_still_see_is_not_closed() {
+    let mut scene = Scene::with(clustered());
+    dies(&mut scene, &BTreeSet::new()).await;
+    assert!(scene.has_open(IncidentProblem::NoneLeft));
+    for (down, is_open) in [(&[1, 2, 3][..], true), (&[], false)] {
+        for _ in 0..60 {
+            (2..=10).map(agent).for_each(|peer| scene.hears(peer, down, &[1, 2, 3]));
+            scene.run(1, &[1, 2, 3]).await;
+        }
+        assert_eq!(scene.has_open(IncidentProblem::NoneLeft), is_open);
+    }
 }

@@ -72,6 +72,11 @@ impl Scene {
         &self.engine
     }
 
+    /// Whether an incident with this problem is open.
+    pub(super) fn has_open(&self, problem: Problem) -> bool {
+        self.reporter.saved().all().iter().any(|incident| incident.key.problem == problem)
+    }
+
     /// Lets a fact happen.
     pub(super) async fn happens(&mut self, fact: Fact) {
         self.fact(fact).await;
