@@ -1,7 +1,7 @@
 //! The other agents that report before this one about a problem that all of them see.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::causes::{self, Seen};
 use super::incidents::{IncidentWitnesses, OtherAgents};
@@ -139,15 +139,15 @@ fn down(engine: &Engine, service: ServiceId, members: &[NoticeTarget]) -> BTreeS
 /// Returns the peers that see all targets of a service down.
 fn all_down(engine: &Engine, service: ServiceId) -> BTreeSet<SocketAddr> {
     let its = engine.settings().service(service);
-    let mut targets = its.into_iter().flat_map(|its| its.targets.iter());
-    let mut peers_of =
-        |address: &IpAddr| engine.agents_down(TargetRef { service, address: *address }).collect();
-    let Some(mut peers): Option<BTreeSet<_>> = targets.next().map(&mut peers_of) else {
-        return BTreeSet::new();
-    };
-    for address in targets {
-        let also: BTreeSet<_> = peers_of(address);
-        peers.retain(|peer| also.contains(peer));
+    let targets = its.into_iter().flat_map(|its| its.targets.iter());
+    let targets = targets.map(|&address| TargetRef { service, address });
+    let mut peers: Option<BTreeSet<SocketAddr>> = None;
+    for target in targets {
+        let down: BTreeSet<_> = engine.agents_down(target).collect();
+        peers = Some(match peers {
+            Some(peers) => peers.intersection(&down).copied().collect(),
+            None => down,
+        });
     }
-    peers
+    peers.unwrap_or_default()
 }

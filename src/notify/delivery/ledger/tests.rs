@@ -271,8 +271,8 @@ fn what_is_left_to_another_agent_is_neither_ended_nor_said_again() {
     let mut book = Book::by_key();
     book.with(|ledger, _| ledger.remind_after(Some(Duration::from_hours(1))));
     book.follow(notice(Withdrawn, &[1]));
-    assert_eq!(book.next(), Some((IncidentStatus::Opened, "192.0.2.1".to_owned())));
-    book.with(|ledger, context| ledger.finish(Ok(()), context));
+    assert_eq!(book.next(), Some(row(IncidentStatus::Opened, 1)));
+    book.finish(Ok(()));
     let left = Notice { status: IncidentStatus::Left, ..notice(Withdrawn, &[1]) };
     book.follow(left);
     assert_eq!(book.ledger.next_at(), None, "not even a reminder");

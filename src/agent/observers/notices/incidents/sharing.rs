@@ -157,11 +157,10 @@ impl Incidents {
         self.shared
             .closed
             .retain(|it| now.since(it.at) < CLOSED_FOR && !open.contains_key(&it.notice.incident));
-        let is_seen = |it: &mut ClosedIncident| {
+        let wrong = self.shared.closed.extract_if(.., |it| {
             let its = witnesses(&it.notice.incident, &it.members);
             its.is_some_and(|its| !its.here && !its.others.is_empty())
-        };
-        let wrong = self.shared.closed.extract_if(.., is_seen);
+        });
         self.outbox.extend(wrong.map(|it| Notice { status: IncidentStatus::Left, ..it.notice }));
     }
 
@@ -177,9 +176,11 @@ impl Incidents {
             if !is_told || !is_shared(key.problem) || incident.joined_at > returned {
                 continue;
             }
-            let notice = self.standing(key, author);
-            let again = |it| Notice { status: IncidentStatus::Updated, quiet: true, ..it };
-            self.outbox.extend(notice.map(again));
+            self.outbox.extend(self.standing(key, author).map(|it| Notice {
+                status: IncidentStatus::Updated,
+                quiet: true,
+                ..it
+            }));
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Several agents that see the same.
 
-use std::collections::BTreeSet;
-
 use super::*;
 
 #[test]
