@@ -128,7 +128,9 @@ fn what_lasts_here_alone_is_opened_here() {
     assert!(agent.told().is_empty(), "it may be about to end here");
     agent.reconsider(1, &[1]);
     agent.reconsider(16, &[]);
-    assert_eq!(agent.told(), ["opened refused 10.0.0.1/floor"]);
+    // The agent that made a change has said so.
+    let want = ["opened refused 10.0.0.1/floor", "standing withdrawn 10.0.0.2/withdrawn"];
+    assert_eq!(agent.told(), want);
     agent.reconsider(60, &[]);
     assert!(agent.told().is_empty());
 }
