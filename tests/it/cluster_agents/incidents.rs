@@ -226,7 +226,9 @@ fn an_incident_has_one_reporter_again_after_the_agent_that_opened_it_is_back() {
             gone(agent, 0);
         }
         harness.until_status(1, |status| status.incidents[0].reported_here);
-        agents.push(harness.start(0, &of(0)));
+        let mut back = harness.start(0, &of(0));
+        alive(&mut back, 1);
+        agents.push(back);
         harness.until_status(0, |status| {
             status.incidents.first().is_some_and(|incident| incident.reported_here)
         });
