@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::file;
 
-pub(crate) use incidents::{SavedIncident, SavedIncidents, SavedMember};
+pub(crate) use incidents::{SavedEvidence, SavedIncident, SavedIncidents, SavedMember};
 pub(crate) use section::MemorySection;
 pub(crate) use zones::{ManagedZone, ManagedZones, ZoneKey};
 

@@ -113,6 +113,14 @@ impl Engine {
         votes.map(|ballot| ballot.peer)
     }
 
+    /// Iterates over the peers that see a target down. Legacy agents are not among them.
+    pub fn agents_down(&self, target: TargetRef) -> impl Iterator<Item = SocketAddr> + '_ {
+        let votes = self
+            .votes_on(target)
+            .filter(|ballot| ballot.vote == Vote::Down && !self.peers.is_legacy(ballot.peer));
+        votes.map(|ballot| ballot.peer)
+    }
+
     /// Returns the peers that are alive.
     pub fn live_peers(&self) -> BTreeSet<SocketAddr> {
         self.peers.live().collect()

@@ -273,6 +273,9 @@ pub enum IncidentStatus {
     /// The incident was opened by an earlier run, or by an agent that is gone, and is now this agent's.
     /// It is nothing new, so it is no message. Channels that repeat open incidents start to repeat it.
     Standing,
+    /// Another agent reports about the incident from now on. It is no message and no end. Channels that
+    /// repeat open incidents stop to repeat it.
+    Left,
 }
 
 impl IncidentStatus {
@@ -284,6 +287,7 @@ impl IncidentStatus {
             Self::Closed => "closed",
             Self::Event => "event",
             Self::Standing => "standing",
+            Self::Left => "left",
         }
     }
 }

@@ -55,7 +55,9 @@ impl Reminders {
                 let (notice, received, due) = (notice.clone(), now, now + after);
                 self.open.entry(key).or_insert(TrackedIncident { notice, received, due });
             }
-            IncidentStatus::Closed => drop(self.open.remove(&notice.incident)),
+            IncidentStatus::Closed | IncidentStatus::Left => {
+                drop(self.open.remove(&notice.incident))
+            }
             IncidentStatus::Event => {}
         }
     }

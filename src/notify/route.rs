@@ -35,7 +35,8 @@ impl Route {
             IncidentStatus::Opened
             | IncidentStatus::Updated
             | IncidentStatus::Closed
-            | IncidentStatus::Standing => notice.worst,
+            | IncidentStatus::Standing
+            | IncidentStatus::Left => notice.worst,
         };
         severity >= self.min_severity
             && self.services.as_ref().is_none_or(|services| services.accepts(notice))

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::notify::{IncidentKey, NoticeKind, Severity};
+use crate::notify::{IncidentKey, NoticeEvidence, NoticeKind, Severity};
 
 /// Maximum number of incidents that are kept, the most severe first.
 const MOST: usize = 10_000;
@@ -90,6 +91,68 @@ pub struct SavedIncident {
     /// The name of its zone for people, where zones are named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shown_zone: Option<String>,
+    /// The evidence of its last notice.
+    #[serde(default, skip_serializing_if = "SavedEvidence::is_empty")]
+    pub evidence: SavedEvidence,
+    /// Whether this agent has reported about it, and left it to another since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed_over: bool,
+}
+
+/// The evidence of a notice. Times are in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedEvidence {
+    /// Consecutive losses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    losses: Option<u32>,
+    /// Consecutive replies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replies: Option<u32>,
+    /// The vantage points that agreed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    votes: Vec<String>,
+    /// Time from the last reply to the notice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_last_reply: Option<u64>,
+    /// Time from the verdict to the provider's confirmation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    took: Option<u64>,
+}
+
+impl SavedEvidence {
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl From<&NoticeEvidence> for SavedEvidence {
+    fn from(evidence: &NoticeEvidence) -> Self {
+        Self {
+            losses: evidence.losses,
+            replies: evidence.replies,
+            votes: evidence.votes.clone(),
+            since_last_reply: evidence.since_last_reply.map(millis),
+            took: evidence.took.map(millis),
+        }
+    }
+}
+
+impl From<SavedEvidence> for NoticeEvidence {
+    fn from(saved: SavedEvidence) -> Self {
+        Self {
+            losses: saved.losses,
+            replies: saved.replies,
+            votes: saved.votes,
+            since_last_reply: saved.since_last_reply.map(Duration::from_millis),
+            took: saved.took.map(Duration::from_millis),
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Returns the value for files of earlier versions, which do not have it: their incidents were told.

@@ -26,7 +26,7 @@ use crate::dns::confirm::effect::ZoneNews;
 use crate::engine::Engine;
 use crate::engine::event::Fact;
 use crate::engine::ids::ZoneId;
-use crate::notify::{NoticeCounters, NoticeKind, Notifier};
+use crate::notify::{Notice, NoticeCounters, NoticeKind, Notifier};
 use crate::settings::Config;
 
 pub(super) use incidents::ShownIncident;
@@ -87,9 +87,10 @@ impl NoticeObserver {
         self.store.note_incidents(self.reporter.saved());
         let counters = self.notifier.counters().clone();
         let lost_before = lost(&counters);
-        self.notifier.close(LAST_NOTICES).await;
-        if counters.failing().is_empty() && lost(&counters) == lost_before {
-            self.reporter.delivered();
+        let left = self.notifier.close(LAST_NOTICES).await;
+        // A notice that was given up before the end is not among them.
+        if lost(&counters) - lost_before <= count(&left) {
+            self.reporter.delivered_but(&left);
             self.store.note_incidents(self.reporter.saved());
         }
     }
@@ -112,6 +113,10 @@ impl NoticeObserver {
             self.notifier.send(&notice);
         }
     }
+}
+
+fn count(notices: &[Notice]) -> u64 {
+    u64::try_from(notices.len()).unwrap_or(u64::MAX)
 }
 
 /// Returns the number of notices that were not delivered.

@@ -117,6 +117,12 @@ impl Alerts {
     /// Follows a notice. If the labels of an alert change, it is over and another one begins.
     fn follow(&mut self, notice: &Notice, now: SystemTime) {
         let before = self.open.remove(&notice.incident);
+        if notice.status == IncidentStatus::Left {
+            // The other agent repeats it, also if this one has seen its end.
+            let key = notice.incident.to_string();
+            self.over.retain(|(alert, _)| alert["labels"]["incident"] != key.as_str());
+            return;
+        }
         if notice.status == IncidentStatus::Closed {
             // An incident that was opened by an agent that is gone has the labels of its worst.
             let before = before.as_ref().unwrap_or(notice);

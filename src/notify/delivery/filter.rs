@@ -31,6 +31,7 @@ impl IncidentFilter {
         let accepts = self.route.accepts(notice);
         match notice.status {
             IncidentStatus::Event => accepts,
+            IncidentStatus::Left => self.told.contains(&notice.incident) || accepts,
             IncidentStatus::Closed => self.told.remove(&notice.incident) || accepts,
             IncidentStatus::Opened | IncidentStatus::Updated | IncidentStatus::Standing => {
                 if accepts {

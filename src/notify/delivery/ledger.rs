@@ -118,6 +118,18 @@ impl IncidentLedger {
         self.standing.entry(key).or_insert((context.now + STANDS_FOR, notice));
     }
 
+    /// Follows that another agent reports about an incident. At a receiver that keeps incidents what is owed
+    /// is still sent: the other agent may not have been heard there.
+    fn leave(&mut self, key: &LedgerKey, notice: &Notice, context: &ChannelContext<'_>) {
+        self.standing.remove(key);
+        self.open.remove(key);
+        if self.memory == IncidentMemory::Forgetful {
+            context.channel.follow(notice);
+            self.owed.remove(key);
+            self.order.retain(|waiting| waiting != key);
+        }
+    }
+
     /// Adds the notices that no event brings: incidents that stand for long enough, and reminders.
     fn add_due(&mut self, context: &ChannelContext<'_>) {
         let now = context.now;
@@ -202,8 +214,10 @@ impl Backlog for IncidentLedger {
             self.repeat_at = Some(context.now + self.pace.repeat_every);
         }
         let key = key(&notice);
-        if notice.status == IncidentStatus::Standing {
-            return self.stand(key, notice, context);
+        match notice.status {
+            IncidentStatus::Standing => return self.stand(key, notice, context),
+            IncidentStatus::Left => return self.leave(&key, &notice, context),
+            _ => {}
         }
         self.standing.remove(&key);
         self.end_counterpart(&notice, context);

@@ -107,10 +107,12 @@ impl MessageBacklog {
 impl Backlog for MessageBacklog {
     fn follow(&mut self, notice: Notice, context: &ChannelContext<'_>) {
         // Another agent has sent the message, and reminds of it.
-        if !notice.quiet || notice.status == IncidentStatus::Closed {
+        let is_end = matches!(notice.status, IncidentStatus::Closed | IncidentStatus::Left);
+        if !notice.quiet || is_end {
             self.reminders.follow(&notice, context.now);
         }
-        if !notice.quiet && notice.status != IncidentStatus::Standing {
+        let is_message = !matches!(notice.status, IncidentStatus::Standing | IncidentStatus::Left);
+        if !notice.quiet && is_message {
             self.admit(notice, context);
         }
     }

@@ -24,6 +24,8 @@ fn incident(last: u8, severity: Severity) -> SavedIncident {
         dry_run: false,
         detail: None,
         shown_zone: None,
+        evidence: SavedEvidence::default(),
+        handed_over: false,
     }
 }
 
@@ -76,4 +78,17 @@ fn of_too_many_incidents_the_most_severe_are_kept() {
     let kept = SavedIncidents::new(many);
     assert_eq!(kept.all().len(), MOST);
     assert_eq!(kept.all()[0], incident(2, Severity::Critical));
+}
+
+/// The file may be one of a later version, or of one that knew less.
+#[test]
+fn an_entry_may_have_fields_that_are_not_known_and_lack_new_ones() {
+    let mut later = saved(1);
+    later["of_tomorrow"] = json!({ "a": [1] });
+    later["evidence"] = json!({ "losses": 3, "of_tomorrow": 1 });
+    later["targets"][0]["of_tomorrow"] = json!(true);
+    let read: SavedIncidents = serde_json::from_value(json!([later, saved(2)])).unwrap();
+    let [first, second] = read.all() else { panic!("{read:?}") };
+    assert_eq!(first.evidence, SavedEvidence { losses: Some(3), ..SavedEvidence::default() });
+    assert_eq!(*second, incident(2, Severity::Warning));
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::sync::mpsc;
 
-use super::harness::{Harness, Members, PATIENT, gone, ranked_one};
+use super::harness::{Harness, Members, PATIENT, alive, gone, ranked_one};
 use crate::agent::Agent;
 use crate::lab::{run, v4};
 
@@ -191,5 +191,61 @@ fn of_three_agents_that_refuse_the_same_one_says_so() {
             let (all, _) = notices.about(problem);
             assert_eq!(all, [said(0, "opened"), said(0, "closed")], "{:#?}", notices.seen);
         }
+    });
+}
+
+/// The one that died was ahead of the others, and comes back with its state file.
+#[test]
+fn an_incident_has_one_reporter_again_after_the_agent_that_opened_it_is_back() {
+    run(|| {
+        let target = ranked_one(&[0, 1, 2], 3);
+        let targets = [target, v4(CALM)];
+        let harness = Harness::new(3, &targets);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut notices = Notices::listen(&harness, 3);
+        let of = |index: usize| {
+            let file = folder.path().join(format!("{index}.json"));
+            members(&targets, &format!("state_file = {file:?}\n"))
+        };
+        let mut agents: Vec<_> = (0..3).map(|index| harness.start(index, &of(index))).collect();
+        for (index, agent) in agents.iter_mut().enumerate() {
+            (0..3).filter(|peer| *peer != index).for_each(|peer| alive(agent, peer));
+        }
+        for index in 0..3 {
+            harness.until_settled(index, target, true);
+        }
+        harness.lab.remove(&[target]);
+        notices.wait(&harness, "withdrawn", "opened");
+        let opener = notices.last();
+        assert_eq!(opener, 0, "it is the first in rank: {:#?}", notices.seen);
+        for index in 1..3 {
+            harness.until_status(index, |status| !status.incidents.is_empty());
+        }
+        agents.remove(0).kill();
+        for agent in &mut agents {
+            gone(agent, 0);
+        }
+        harness.until_status(1, |status| status.incidents[0].reported_here);
+        let mut back = harness.start(0, &of(0));
+        alive(&mut back, 1);
+        agents.push(back);
+        harness.until_status(0, |status| {
+            status.incidents.first().is_some_and(|incident| incident.reported_here)
+        });
+        // The second one leaves it to the first, which never lost it.
+        harness.until_status(1, |status| !status.incidents[0].reported_here);
+        let reporters: Vec<_> =
+            (0..3).map(|index| harness.status(index).incidents[0].reported_here).collect();
+        assert_eq!(reporters, [true, false, false]);
+        harness.lab.add(&[target]);
+        notices.wait(&harness, "withdrawn", "closed");
+        for index in 0..3 {
+            harness.until_status(index, |status| status.incidents.is_empty());
+        }
+        Notices::end(agents);
+        let (all, _) = notices.about("withdrawn");
+        let words: Vec<_> = all.iter().map(|(_, word)| word.as_str()).collect();
+        let closed = words.iter().filter(|word| **word == "closed").count();
+        assert_eq!((closed, words.first()), (1, Some(&"opened")), "{:#?}", notices.seen);
     });
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::incidents::{Cause, Suspect};
-use super::keys;
+use super::{keys, ranks};
 use crate::agent::observers::warnings::AskedRequest;
 use crate::engine::Engine;
 use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
@@ -180,7 +180,10 @@ fn of_service(
     (service, suspect): (ServiceId, Suspect<'_>),
 ) -> Cause {
     match suspect.key.problem {
-        Problem::NoneLeft => over_if(is_any_up(engine, service), "a target is in service"),
+        Problem::NoneLeft => {
+            let is_seen = !ranks::still_seen(engine, suspect.key, &[]).is_empty();
+            over_if(is_any_up(engine, service) && !is_seen, "a target is in service")
+        }
         _ if suspect.is_inherited && seen.is_all_reported(now) => Cause::Over(ENDED_MEANWHILE),
         _ if suspect.is_inherited && is_any_up(engine, service) => Cause::Over(ENDED_MEANWHILE),
         _ => Cause::Lasts,
@@ -245,6 +248,9 @@ fn of_target(
             let is_refused = view.reason.is_some_and(|it| it.as_label() == problem.word());
             let is_settled = is_up || !view.in_service && is_followed && view.losses > 0;
             let is_over = !is_refused && (is_settled || seen.is_all_reported(now));
+            let members: Vec<_> = suspect.target.into_iter().cloned().collect();
+            // An end here is none in the cluster while another agent sees it.
+            let is_over = is_over && ranks::still_seen(engine, suspect.key, &members).is_empty();
             over_if(is_over, "it is not refused any more")
         }
         _ => Cause::Lasts,

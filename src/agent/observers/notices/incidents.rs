@@ -16,6 +16,7 @@ mod looking;
 mod open;
 mod owners;
 mod saved;
+mod sharing;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -30,8 +31,10 @@ use fresh::FreshPool;
 pub(super) use looking::{Cause, Suspect};
 
 pub(super) use open::OtherAgents;
+pub(super) use sharing::IncidentWitnesses;
 
 use open::{OpenIncident, Telling};
+use sharing::SharedMemory;
 
 /// Time for which a notice about some of many targets waits for more of them.
 const PENDING_FOR: Duration = Duration::from_secs(10);
@@ -65,6 +68,7 @@ pub(super) struct Incidents {
     looked_at: Option<(IncidentKey, Option<NoticeTarget>)>,
     /// Whether something changed since the last call of [`Self::take_changed`].
     is_changed: bool,
+    shared: SharedMemory,
 }
 
 impl Incidents {
@@ -74,7 +78,9 @@ impl Incidents {
             IncidentStatus::Opened => self.opened(notice, left_to, now),
             IncidentStatus::Updated => self.updated(notice, now),
             IncidentStatus::Closed => self.closed(notice, now),
-            IncidentStatus::Event | IncidentStatus::Standing => self.outbox.push(notice),
+            IncidentStatus::Event | IncidentStatus::Standing | IncidentStatus::Left => {
+                self.outbox.push(notice);
+            }
         }
     }
 
@@ -216,10 +222,14 @@ impl Incidents {
             return self.say_some(&key, notice, is_said, now);
         }
         let Some(mut incident) = self.open.remove(&key) else { return };
+        notice.status = IncidentStatus::Closed;
         if !is_said {
+            // Receivers that keep incidents may have this one from here.
+            notice.quiet = true;
+            self.outbox.extend(incident.handed_over.then_some(notice));
             return;
         }
-        notice.status = IncidentStatus::Closed;
+        self.shared.closed(&notice, now);
         if incident.pending_until.is_none() {
             return self.outbox.push(notice);
         }
@@ -289,24 +299,12 @@ impl Incidents {
         for notice in &self.outbox {
             if let Some(incident) = self.open.get_mut(&notice.incident)
                 && incident.telling == Telling::Waits
-                && notice.status != IncidentStatus::Standing
+                && !matches!(notice.status, IncidentStatus::Standing | IncidentStatus::Left)
             {
                 incident.telling = Telling::SentAt(now);
             }
         }
         std::mem::take(&mut self.outbox)
-    }
-
-    /// Follows that notices which were sent long enough before `now`, or all of them, were delivered.
-    pub(super) fn note_told(&mut self, now: Option<Moment>) {
-        for incident in self.open.values_mut() {
-            if let Telling::SentAt(at) = incident.telling
-                && now.is_none_or(|now| now.since(at) >= DELIVERED_WITHIN)
-            {
-                incident.telling = Telling::Known;
-                self.is_changed = true;
-            }
-        }
     }
 
     /// Removes and returns all notices, also those that wait for others.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::causes::{self, Seen};
-use super::incidents::OtherAgents;
+use super::incidents::{IncidentWitnesses, OtherAgents};
 use super::keys;
 use crate::engine::Engine;
-use crate::engine::event::{Fact, Reason};
+use crate::engine::event::Fact;
 use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::types::Health;
 use crate::notify::{IncidentKey, IncidentProblem as Problem, NoticeTarget};
@@ -77,36 +77,91 @@ fn ahead_alike(engine: &Engine, service: ServiceId) -> OtherAgents {
     OtherAgents::before(engine.agents_before_alike(service).into_iter().collect())
 }
 
-/// Returns the peers that report about an open incident before this agent, if its cause lasts here.
-pub(super) fn ahead_now(
+/// Returns the agents that see the cause of an open incident, if the configuration has its service.
+pub(super) fn witnesses(
     engine: &Engine,
     seen: &Seen,
     key: &IncidentKey,
     members: &[NoticeTarget],
-) -> Option<OtherAgents> {
+) -> Option<IncidentWitnesses> {
     let service = keys::service_of(engine.settings(), key)?;
+    let mut its = IncidentWitnesses::default();
     if key.problem == Problem::NoneLeft {
-        return causes::is_none_left(engine, service).then(|| ahead_for(engine, service));
+        its.here = causes::is_none_left(engine, service);
+        its.before = ahead_for(engine, service).before;
+        its.others = all_down(engine, service);
+        return Some(its);
     }
-    let mut found = None;
+    // The first target decides, so that the agents agree about an incident of many.
+    let mut targets = members.iter().map(|it| TargetRef { service, address: it.address });
+    let lasting = targets.find(|target| lasts(engine, seen, key.problem, *target));
+    its.here = lasting.is_some();
+    match (lasting, key.problem) {
+        (Some(_), Problem::Alike) => its.before = ahead_alike(engine, service).before,
+        (Some(_), Problem::StandbyIn) => its.before = ahead_for(engine, service).before,
+        (Some(target), _) => its.before = ahead(engine, target).before,
+        (None, Problem::Withdrawn) => its.others = down(engine, service, members),
+        (None, _) => its.others = still_seen(engine, key, members),
+    }
+    if let Some(target) = lasting {
+        its.others = engine.agents_alike(target).collect();
+    }
+    Some(its)
+}
+
+/// Whether the cause of an incident lasts here for a target.
+fn lasts(engine: &Engine, seen: &Seen, problem: Problem, target: TargetRef) -> bool {
+    let Some(view) = engine.target_view(target) else { return false };
+    match problem {
+        Problem::Certificate => seen.ends_soon(engine, target),
+        Problem::Withdrawn => view.health == Health::Down && !view.in_service,
+        Problem::StandbyIn => view.standby.is_some() && view.in_service,
+        problem => view.reason.is_some_and(|it| it.as_label() == problem.word()),
+    }
+}
+
+/// Returns the agents that still see the cause of an incident which is over here: they see a target down
+/// that this agent sees up. If it is down here too, their votes tell nothing about the incident.
+pub(super) fn still_seen(
+    engine: &Engine,
+    key: &IncidentKey,
+    members: &[NoticeTarget],
+) -> BTreeSet<SocketAddr> {
+    let Some(service) = keys::service_of(engine.settings(), key) else { return BTreeSet::new() };
+    match key.problem {
+        Problem::NoneLeft => all_down(engine, service),
+        Problem::Floor | Problem::MaxOut | Problem::NoQuorum | Problem::Contested => {
+            down(engine, service, members)
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+/// Returns the peers that see one of these targets down that is up here.
+fn down(engine: &Engine, service: ServiceId, members: &[NoticeTarget]) -> BTreeSet<SocketAddr> {
+    let mut peers = BTreeSet::new();
     for member in members {
         let target = TargetRef { service, address: member.address };
-        let reason = engine.target_view(target).and_then(|view| view.reason);
-        let lasts = match key.problem {
-            Problem::Certificate => seen.ends_soon(engine, target),
-            problem => reason.is_some_and(|it| it.as_label() == problem.word()),
-        };
-        if !lasts {
-            continue;
+        let view = engine.target_view(target);
+        if view.is_some_and(|view| view.health == Health::Up) {
+            peers.extend(engine.agents_down(target));
         }
-        let others = match reason {
-            Some(Reason::Alike) => ahead_alike(engine, service),
-            _ => ahead(engine, target),
-        };
-        if others == OtherAgents::default() {
-            return Some(others);
-        }
-        found = Some(others);
     }
-    found
+    peers
+}
+
+/// Returns the peers that see all targets of a service down.
+fn all_down(engine: &Engine, service: ServiceId) -> BTreeSet<SocketAddr> {
+    let its = engine.settings().service(service);
+    let targets = its.into_iter().flat_map(|its| its.targets.iter());
+    let targets = targets.map(|&address| TargetRef { service, address });
+    let mut peers: Option<BTreeSet<SocketAddr>> = None;
+    for target in targets {
+        let down: BTreeSet<_> = engine.agents_down(target).collect();
+        peers = Some(match peers {
+            Some(peers) => peers.intersection(&down).copied().collect(),
+            None => down,
+        });
+    }
+    peers.unwrap_or_default()
 }

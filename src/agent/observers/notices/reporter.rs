@@ -74,9 +74,9 @@ impl Reporter {
         self.incidents.take_all(self.clock.now())
     }
 
-    /// Follows that all notices were delivered.
-    pub(super) fn delivered(&mut self) {
-        self.incidents.note_told(None);
+    /// Follows that all notices were delivered but for these.
+    pub(super) fn delivered_but(&mut self, lost: &[Notice]) {
+        self.incidents.note_told_but(lost);
     }
 
     /// Returns the open incidents for the state file.
@@ -143,6 +143,7 @@ impl Reporter {
                 let author = self.author();
                 self.incidents.peer_gone(*peer, &author);
             }
+            Fact::Peer { alive: true, .. } => self.incidents.peer_returned(self.clock.now()),
             fact => self.event(engine, fact),
         }
     }
@@ -206,10 +207,10 @@ impl Reporter {
         self.follow_found(engine, now);
         self.follow_kept(engine, now);
         let (seen, author) = (&self.seen, self.author());
-        self.incidents.note_told(Some(now));
+        self.incidents.note_told(now);
         self.incidents.keep_peers(&engine.live_peers(), &author, now);
         self.incidents.reconsider(
-            |key, members| ranks::ahead_now(engine, seen, key, members),
+            |key, members| ranks::witnesses(engine, seen, key, members),
             &author,
             now,
         );
@@ -263,6 +264,13 @@ impl Reporter {
         let is_by_order = by_order.is_some();
         for draft in events::events(fact, engine.settings()) {
             let draft = if is_by_order { events::by_order(draft) } else { draft };
+            let (key, target) = draft.place();
+            let is_end = matches!(fact, Fact::RefusalOver { .. });
+            let members: Vec<_> = target.into_iter().collect();
+            if is_end && !ranks::still_seen(engine, &key, &members).is_empty() {
+                // It is closed once no other agent sees it any more.
+                continue;
+            }
             self.report_after(draft.failed(&failed), ahead.clone());
         }
     }
@@ -367,7 +375,9 @@ impl Reporter {
             if !is_empty {
                 self.emptied.remove(&service);
             }
-            let is_over = is_open && causes::is_any_up(engine, service);
+            let is_over = is_open
+                && causes::is_any_up(engine, service)
+                && ranks::still_seen(engine, &key, &[]).is_empty();
             if !is_none_left && !is_over {
                 continue;
             }

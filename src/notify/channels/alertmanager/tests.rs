@@ -87,3 +87,18 @@ fn the_page_about_channels_has_an_alert() {
     let alert = alert(&notice, &labels(&notice), notice.at + HOLDS_FOR);
     hold_against_page("Alertmanager", &serde_json::to_string_pretty(&alert).unwrap());
 }
+
+/// Another agent repeats it. An end that this agent repeats would end it there too.
+#[test]
+fn an_incident_that_is_left_to_another_agent_is_said_neither_to_be_open_nor_over() {
+    for kinds in [&[Withdrawn][..], &[Withdrawn, Restored]] {
+        let mut alerts = Alerts::default();
+        alerts.follow(&notice(Withdrawn, &[2]), at(0));
+        for kind in kinds {
+            alerts.follow(&notice(*kind, &[1]), at(0));
+        }
+        let left = Notice { status: IncidentStatus::Left, ..notice(Withdrawn, &[1]) };
+        alerts.follow(&left, at(10));
+        assert_eq!(sent(&mut alerts, at(10)), [row("192.0.2.2", "warning", at(250))]);
+    }
+}

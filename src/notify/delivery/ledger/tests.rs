@@ -265,3 +265,17 @@ fn a_receiver_that_forgets_gets_all_in_one_request_and_each_minute_again() {
     book.finish(Ok(()));
     assert_eq!((book.count("delivered"), book.ledger.owed.len()), (201, 0));
 }
+
+#[test]
+fn what_is_left_to_another_agent_is_neither_ended_nor_said_again() {
+    let mut book = Book::by_key();
+    book.with(|ledger, _| ledger.remind_after(Some(Duration::from_hours(1))));
+    book.follow(notice(Withdrawn, &[1]));
+    assert_eq!(book.next(), Some(row(IncidentStatus::Opened, 1)));
+    book.finish(Ok(()));
+    let left = Notice { status: IncidentStatus::Left, ..notice(Withdrawn, &[1]) };
+    book.follow(left);
+    assert_eq!(book.ledger.next_at(), None, "not even a reminder");
+    book.with(|ledger, context| ledger.remove(context));
+    assert_eq!(book.ledger.next_at(), None, "the channel is removed here, and it lasts there");
+}

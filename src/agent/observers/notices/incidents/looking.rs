@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::{Incidents, OtherAgents, is_whole};
 use crate::engine::Moment;
-use crate::notify::{IncidentKey, IncidentStatus, Notice, NoticeKind, NoticeTarget, Severity};
+use crate::notify::{
+    IncidentKey, IncidentProblem, IncidentStatus, Notice, NoticeKind, NoticeTarget, Severity,
+};
 
 /// Time for which a cause must seem to be over before an incident is closed without a fact that ends
 /// it. A fact with more to say is usually on its way.
@@ -66,15 +68,17 @@ impl Incidents {
                 }
                 cause @ Cause::Gone(_) => cause,
             };
-            over.push((key, target, cause));
+            over.push((key, target, cause, is_inherited));
         }
-        for (key, target, cause) in over {
+        for (key, target, cause, is_inherited) in over {
             let mut notice = author.clone();
-            notice.kind = NoticeKind::Over;
+            notice.kind = if is_inherited { NoticeKind::Over } else { end_of(key.problem, cause) };
             (notice.status, notice.severity) = (IncidentStatus::Closed, Severity::Info);
             notice.worst = Severity::Info;
             notice.targets = target.into_iter().collect();
             notice.quiet = cause == Cause::Reported;
+            notice.reason =
+                (notice.kind == NoticeKind::RefusalOver).then(|| key.problem.word().to_owned());
             notice.detail = match cause {
                 Cause::Over(words) | Cause::Gone(words) => Some(words.to_owned()),
                 Cause::Reported | Cause::Lasts => None,
@@ -126,5 +130,22 @@ impl Incidents {
             }
         }
         next
+    }
+}
+
+/// Returns the kind of notice that ends a problem: the ordinary one, if it is over in the ordinary way, a
+/// moment later than here.
+fn end_of(problem: IncidentProblem, cause: Cause) -> NoticeKind {
+    match (cause, problem) {
+        (
+            Cause::Over(_),
+            IncidentProblem::Floor
+            | IncidentProblem::MaxOut
+            | IncidentProblem::NoQuorum
+            | IncidentProblem::Contested
+            | IncidentProblem::Standby,
+        ) => NoticeKind::RefusalOver,
+        (Cause::Over(_), IncidentProblem::NoneLeft) => NoticeKind::SomeBack,
+        _ => NoticeKind::Over,
     }
 }

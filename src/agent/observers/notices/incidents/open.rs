@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use super::PENDING_FOR;
 use crate::engine::Moment;
-use crate::notify::{IncidentKey, Notice, NoticeKind, NoticeQueue, NoticeTarget, Severity};
+use crate::notify::{
+    IncidentKey, Notice, NoticeEvidence, NoticeKind, NoticeQueue, NoticeTarget, Severity,
+};
 
 /// The targets of an incident, each with the names that it is out of. An empty set of names means that
 /// they are not known.
@@ -34,8 +36,11 @@ impl OtherAgents {
 
     /// Removes an agent that is gone. Returns whether its part is now this agent's.
     pub(super) fn remove(&mut self, gone: SocketAddr) -> bool {
-        self.before.remove(&gone);
-        let is_next = self.any.remove(&gone) && self.before.is_empty();
+        let was_before = self.before.remove(&gone);
+        let is_next = self.any.remove(&gone)
+            && self.before.is_empty()
+            // Another one that comes later in rank may have opened it, and lives.
+            && (was_before || self.any.is_empty());
         if is_next {
             self.any.clear();
         }
@@ -79,8 +84,14 @@ pub(in crate::agent::observers::notices) struct OpenIncident {
     pub(super) over_since: BTreeMap<Option<NoticeTarget>, Moment>,
     /// The free text of the last notice about an event that is not its end.
     pub(super) detail: Option<String>,
-    /// The time since when it lasts here and no other agent that sees it comes first.
-    pub(super) alone_since: Option<Moment>,
+    /// The evidence of that notice.
+    pub(super) evidence: NoticeEvidence,
+    /// The time since when another agent should report about it.
+    pub(super) disputed_since: Option<Moment>,
+    /// An agent that may have opened it, and died since.
+    pub(super) lost: Option<SocketAddr>,
+    /// Whether this agent has reported about it, and left it to another since.
+    pub(super) handed_over: bool,
     /// The time at which a target was added last.
     pub(super) joined_at: Moment,
     /// The notices about some of many targets, which wait for more.
@@ -108,7 +119,10 @@ impl OpenIncident {
             telling: Telling::Waits,
             dry_run: notice.dry_run,
             zone: notice.zone.clone(),
-            alone_since: None,
+            evidence: bounded(&notice.evidence),
+            disputed_since: None,
+            lost: None,
+            handed_over: false,
             joined_at: now,
             pending: NoticeQueue::new(PENDING_FOR),
             pending_until: None,
@@ -137,6 +151,7 @@ impl OpenIncident {
         self.worst = self.worst.max(notice.worst);
         self.kind = notice.kind;
         self.detail.clone_from(&notice.detail);
+        self.evidence = bounded(&notice.evidence);
         self.over_since.clear();
         is_news
     }
@@ -174,6 +189,15 @@ impl OpenIncident {
         self.pending_until.get_or_insert(now + PENDING_FOR);
         self.pending.add(notice)
     }
+}
+
+/// The most agents that are kept as evidence.
+const MOST_VOTES: usize = 32;
+
+/// Returns evidence of limited size, to keep for as long as the incident is open.
+fn bounded(evidence: &NoticeEvidence) -> NoticeEvidence {
+    let votes = evidence.votes.iter().take(MOST_VOTES).cloned().collect();
+    NoticeEvidence { votes, ..evidence.clone() }
 }
 
 /// Whether another detail in a notice of this kind is news.

@@ -4,22 +4,16 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::Incidents;
 use super::open::Telling;
-use super::{Incidents, OtherAgents};
 use crate::engine::Moment;
-use crate::notify::{
-    IncidentKey, IncidentProblem, IncidentStatus, Notice, NoticeKind, NoticeTarget, Severity,
-};
+use crate::notify::{IncidentKey, IncidentProblem, IncidentStatus, Notice, NoticeKind, Severity};
 
 /// Time for which an agent that opened an incident may have failed to say so.
 const MAYBE_UNSAID: Duration = Duration::from_mins(5);
 
 /// Time from the start within which the peers of an earlier run are heard of again.
 const HEARD_WITHIN: Duration = Duration::from_secs(30);
-
-/// Time for which something that no other agent sees any more must last here before this agent reports
-/// it: at its end, agents see it a few seconds apart.
-const ALONE_FOR: Duration = Duration::from_secs(15);
 
 impl Incidents {
     /// Leaves the notices of an agent that is gone to the next one in rank, which may be this one.
@@ -30,24 +24,42 @@ impl Incidents {
     ) {
         let mut taken = Vec::new();
         for (key, incident) in &mut self.open {
+            let was_left = incident.left_to.any.contains(&peer);
             if incident.left_to.remove(peer) {
                 taken.push(key.clone());
+            } else if was_left {
+                incident.lost = Some(peer);
             }
         }
         self.is_changed |= !taken.is_empty();
         for key in taken {
-            let Some(mut notice) = self.standing(&key, author) else { continue };
-            let age = author.at.duration_since(notice.since).unwrap_or_default();
-            if age < MAYBE_UNSAID && notice.worst >= Severity::Warning {
-                let words = format!("taken over from {peer}, which may not have said it");
-                notice.status = IncidentStatus::Updated;
-                notice.detail = Some(match notice.detail {
-                    Some(detail) => format!("{detail}; {words}"),
-                    None => words,
-                });
-            }
-            self.outbox.push(notice);
+            let notice = self.taken_over(&key, Some(peer), author);
+            self.outbox.extend(notice);
         }
+    }
+
+    /// Returns the notice that this agent reports about an incident from now on. It is a message if the
+    /// agent that is gone may not have said the incident.
+    pub(super) fn taken_over(
+        &self,
+        key: &IncidentKey,
+        gone: Option<SocketAddr>,
+        author: &Notice,
+    ) -> Option<Notice> {
+        let mut notice = self.standing(key, author)?;
+        let age = author.at.duration_since(notice.since).unwrap_or_default();
+        if let Some(peer) = gone
+            && age < MAYBE_UNSAID
+            && notice.worst >= Severity::Warning
+        {
+            let words = format!("taken over from {peer}, which may not have said it");
+            notice.status = IncidentStatus::Updated;
+            notice.detail = Some(match notice.detail {
+                Some(detail) => format!("{detail}; {words}"),
+                None => words,
+            });
+        }
+        Some(notice)
     }
 
     /// Takes over from all agents that are not alive, or not configured any more.
@@ -67,41 +79,6 @@ impl Incidents {
         }
         for peer in gone {
             self.peer_gone(peer, author);
-        }
-    }
-
-    /// Looks at the incidents that were left to other agents: if one lasts here, and no other agent that sees it comes
-    /// before this one any more, this agent reports it. `ahead` returns the agents before this one, if the
-    /// cause lasts.
-    pub(in crate::agent::observers::notices) fn reconsider(
-        &mut self,
-        ahead: impl Fn(&IncidentKey, &[NoticeTarget]) -> Option<OtherAgents>,
-        author: &Notice,
-        now: Moment,
-    ) {
-        let mut taken = Vec::new();
-        for (key, incident) in &mut self.open {
-            if incident.is_ours() || !is_seen_by_all(key.problem) {
-                continue;
-            }
-            // One of them may wait for others to join.
-            let members: Vec<_> = incident.members.keys().take(ASKED_ABOUT).cloned().collect();
-            match ahead(key, &members) {
-                Some(others) if others.is_none() => {
-                    let since = *incident.alone_since.get_or_insert(now);
-                    if now.since(since) >= ALONE_FOR {
-                        incident.left_to = OtherAgents::default();
-                        incident.telling = Telling::Waits;
-                        taken.push(key.clone());
-                    }
-                }
-                _ => incident.alone_since = None,
-            }
-        }
-        self.is_changed |= !taken.is_empty();
-        for key in taken {
-            let opened = self.standing(&key, author);
-            self.outbox.extend(opened.map(|it| Notice { status: IncidentStatus::Opened, ..it }));
         }
     }
 
@@ -128,7 +105,7 @@ impl Incidents {
     }
 
     /// Returns the notice that an incident is this agent's from now on.
-    fn standing(&self, key: &IncidentKey, author: &Notice) -> Option<Notice> {
+    pub(super) fn standing(&self, key: &IncidentKey, author: &Notice) -> Option<Notice> {
         let incident = self.open.get(key)?;
         let mut notice = author.clone();
         notice.kind = incident.kind;
@@ -139,27 +116,10 @@ impl Incidents {
         (notice.detail, notice.zone) = (incident.detail.clone(), incident.zone.clone());
         notice.reason = reason(incident.kind, key.problem).map(str::to_owned);
         notice.dry_run = incident.dry_run;
+        notice.evidence = incident.evidence.clone();
         notice.advice = key.problem.advice().map(str::to_owned);
         Some(incident.complete(key, notice))
     }
-}
-
-/// The most targets of an incident that are asked about at once.
-const ASKED_ABOUT: usize = 20;
-
-/// Whether all agents that see a problem would report it, so that it is left to the first of them.
-fn is_seen_by_all(problem: IncidentProblem) -> bool {
-    matches!(
-        problem,
-        IncidentProblem::Floor
-            | IncidentProblem::MaxOut
-            | IncidentProblem::NoQuorum
-            | IncidentProblem::Contested
-            | IncidentProblem::Standby
-            | IncidentProblem::Alike
-            | IncidentProblem::NoneLeft
-            | IncidentProblem::Certificate
-    )
 }
 
 /// Returns the reason that a notice of this kind gives.

@@ -3,12 +3,41 @@
 use std::time::{Duration, SystemTime};
 
 use super::open::Telling;
-use super::{Incidents, OpenIncident, OtherAgents, is_each_agents};
+use super::{DELIVERED_WITHIN, Incidents, OpenIncident, OtherAgents, is_each_agents};
 use crate::engine::Moment;
-use crate::notify::{IncidentKey, Notice, NoticeTarget};
-use crate::state::{SavedIncident, SavedIncidents, SavedMember};
+use crate::notify::{IncidentKey, IncidentStatus, Notice, NoticeTarget};
+use crate::state::{SavedEvidence, SavedIncident, SavedIncidents, SavedMember};
 
 impl Incidents {
+    /// Follows that notices which were sent long enough before `now` were delivered.
+    pub(in crate::agent::observers::notices) fn note_told(&mut self, now: Moment) {
+        for incident in self.open.values_mut() {
+            if let Telling::SentAt(at) = incident.telling
+                && now.since(at) >= DELIVERED_WITHIN
+            {
+                incident.telling = Telling::Known;
+                self.is_changed = true;
+            }
+        }
+    }
+
+    /// Follows that all notices were delivered but for these.
+    pub(in crate::agent::observers::notices) fn note_told_but(&mut self, lost: &[Notice]) {
+        for incident in self.open.values_mut() {
+            if let Telling::SentAt(_) = incident.telling {
+                incident.telling = Telling::Known;
+            }
+        }
+        for notice in lost.iter().filter(|it| it.status == IncidentStatus::Opened) {
+            for key in notice.joined.iter().chain([&notice.incident]) {
+                if let Some(incident) = self.open.get_mut(key) {
+                    incident.telling = Telling::Waits;
+                }
+            }
+        }
+        self.is_changed = true;
+    }
+
     /// Returns the open incidents for the state file.
     pub(in crate::agent::observers::notices) fn saved(&self) -> SavedIncidents {
         let mut saved = Vec::new();
@@ -30,6 +59,8 @@ impl Incidents {
                 dry_run: incident.dry_run,
                 detail: incident.detail.clone(),
                 shown_zone: incident.zone.clone(),
+                evidence: SavedEvidence::from(&incident.evidence),
+                handed_over: incident.handed_over,
             });
         }
         SavedIncidents::new(saved)
@@ -53,6 +84,8 @@ impl Incidents {
             open.is_inherited = true;
             (open.detail, open.zone) = (incident.detail.clone(), incident.shown_zone.clone());
             open.dry_run = incident.dry_run;
+            open.evidence = incident.evidence.clone().into();
+            open.handed_over = incident.handed_over;
             if incident.told {
                 open.telling = Telling::Known;
             }

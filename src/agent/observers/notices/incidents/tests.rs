@@ -4,6 +4,7 @@ mod cluster;
 mod handover;
 mod random;
 mod reports;
+mod sharing;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -89,7 +90,7 @@ impl Agent {
     /// Ends, and starts again with the content of the state file.
     fn restart(&mut self) {
         self.sent.extend(self.incidents.take_all(self.now));
-        self.incidents.note_told(None);
+        self.incidents.note_told_but(&[]);
         let text = serde_json::to_string(&self.incidents.saved()).unwrap();
         self.incidents = Incidents::default();
         let author = self.author();

@@ -78,6 +78,11 @@ impl Scene {
         &self.engine
     }
 
+    /// Whether an incident with this problem is open.
+    pub(super) fn has_open(&self, problem: Problem) -> bool {
+        self.reporter.saved().all().iter().any(|incident| incident.key.problem == problem)
+    }
+
     /// Lets a fact happen.
     pub(super) async fn happens(&mut self, fact: Fact) {
         self.fact(fact).await;
@@ -100,7 +105,7 @@ impl Scene {
     /// Starts again with the incidents in the state file.
     pub(super) fn restart(&mut self) {
         self.sent.extend(self.reporter.take_all());
-        self.reporter.delivered();
+        self.reporter.delivered_but(&[]);
         let saved = self.reporter.saved();
         self.reporter = Reporter::new("sfo-1", false, self.clock);
         self.reporter.inherit(&saved);

@@ -1,7 +1,5 @@
 //! Several agents that see the same.
 
-use std::collections::BTreeSet;
-
 use super::*;
 
 #[test]
@@ -45,15 +43,28 @@ fn the_agent_that_restores_closes_what_another_opened() {
 
 /// The others agreed first, so the agent that opened it is not the first in rank.
 #[test]
-fn the_first_in_rank_takes_over_although_it_does_not_know_the_agent_that_opened_it() {
+fn while_an_agent_lives_that_may_have_opened_it_the_first_in_rank_takes_over_in_silence() {
     let mut agent = Agent::new();
-    let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target(1)]);
-    let draft = draft.of(key(1, IncidentProblem::Withdrawn));
-    let notice = draft.signed(agent.wall(), "sfo-1", false);
-    let writers = OtherAgents { any: [peer(1), peer(2)].into(), before: BTreeSet::new() };
-    agent.incidents.report(notice, writers, agent.now);
-    agent.wait(2);
+    agent.left_to_writers(&[1, 2]);
+    let author = agent.author();
+    agent.incidents.peer_gone(peer(2), &author);
+    agent.collect();
+    assert!(agent.told().is_empty(), "the other one lives, and may have opened it");
+    agent.witnessed(14, &[], &[1]);
     assert!(agent.told().is_empty());
+    agent.witnessed(2, &[], &[1]);
+    // The one that is gone may have been the one to say it.
+    assert_eq!(agent.told(), ["updated withdrawn 10.0.0.1/withdrawn"]);
+    let mut agent = Agent::new();
+    agent.left_to_writers(&[1, 2]);
+    agent.witnessed(20, &[], &[1, 2]);
+    assert_eq!(agent.told(), ["standing withdrawn 10.0.0.1/withdrawn"], "one of them said it");
+}
+
+#[test]
+fn the_last_agent_that_may_have_opened_it_is_gone() {
+    let mut agent = Agent::new();
+    agent.left_to_writers(&[1]);
     let author = agent.author();
     agent.incidents.peer_gone(peer(1), &author);
     agent.collect();

@@ -21,8 +21,8 @@ impl Agent {
             self.wait(1);
             let author = self.author();
             let before: BTreeSet<_> = ahead.iter().map(|nth| peer(*nth)).collect();
-            let others = OtherAgents::before(before);
-            self.incidents.reconsider(|_, _| Some(others.clone()), &author, self.now);
+            let its = IncidentWitnesses { here: true, others: before.clone(), before };
+            self.incidents.reconsider(|_, _| Some(its.clone()), &author, self.now);
             self.collect();
         }
     }
@@ -36,7 +36,7 @@ fn what_was_saved_and_not_sent_before_the_agent_died_is_said_by_the_next_run() {
     assert_eq!(agent.told(), ["opened refused 10.0.0.1/floor"]);
     assert_eq!(agent.incidents.shown().len(), 1);
     agent.wait(60);
-    agent.incidents.note_told(Some(agent.now));
+    agent.incidents.note_told(agent.now);
     agent.killed();
     assert_eq!(agent.told(), ["standing refused 10.0.0.1/floor"], "it was told long ago");
 }
@@ -47,10 +47,10 @@ fn what_may_be_in_a_channel_still_is_said_again_after_a_kill() {
     agent.report(NoticeKind::Refused, 1, &[]);
     agent.wait(2);
     assert_eq!(agent.told(), ["opened refused 10.0.0.1/floor"]);
-    agent.incidents.note_told(Some(agent.now));
+    agent.incidents.note_told(agent.now);
     agent.killed();
     assert_eq!(agent.told(), ["opened refused 10.0.0.1/floor"]);
-    agent.incidents.note_told(None);
+    agent.incidents.note_told_but(&[]);
     agent.killed();
     assert_eq!(agent.told(), ["standing refused 10.0.0.1/floor"], "the channels had taken it");
 }
@@ -76,7 +76,7 @@ fn a_standing_notice_says_why_after_a_restart_too() {
     let draft = NoticeDraft::new(NoticeKind::Refused).targets([target(1)]).zone(Some("main"));
     agent.report_draft(draft.of(key(1, IncidentProblem::Floor)).detail("2 of 2 are out"), &[]);
     agent.wait(1);
-    agent.incidents.note_told(None);
+    agent.incidents.note_told_but(&[]);
     agent.sent.clear();
     agent.restart();
     let [stands] = &agent.sent[..] else { panic!("{:?}", agent.sent) };
@@ -128,7 +128,9 @@ fn what_lasts_here_alone_is_opened_here() {
     assert!(agent.told().is_empty(), "it may be about to end here");
     agent.reconsider(1, &[1]);
     agent.reconsider(16, &[]);
-    assert_eq!(agent.told(), ["opened refused 10.0.0.1/floor"]);
+    // The agent that made a change has said so.
+    let want = ["opened refused 10.0.0.1/floor", "standing withdrawn 10.0.0.2/withdrawn"];
+    assert_eq!(agent.told(), want);
     agent.reconsider(60, &[]);
     assert!(agent.told().is_empty());
 }
@@ -144,7 +146,7 @@ fn trouble_that_each_agent_has_by_itself_has_its_name_in_the_key() {
     agent.wait(1);
     let want = ["opened failing _@sfo-1/provider", "opened unknown _@sfo-1/unknown x6"];
     assert_eq!(agent.told(), want);
-    agent.incidents.note_told(None);
+    agent.incidents.note_told_but(&[]);
     agent.restart();
     agent.told();
     // With another name it closes its incidents.

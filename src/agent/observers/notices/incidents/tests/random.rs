@@ -84,7 +84,7 @@ fn offence(sent: &[Notice]) -> Option<String> {
         let key = notice.incident.clone();
         let fault = match notice.status {
             IncidentStatus::Opened => open.insert(key, notice.at).map(|_| "opened twice"),
-            IncidentStatus::Updated | IncidentStatus::Standing => {
+            IncidentStatus::Updated | IncidentStatus::Standing | IncidentStatus::Left => {
                 (!open.contains_key(&key)).then_some("not open")
             }
             IncidentStatus::Closed if notice.kind == NoticeKind::Restored => {

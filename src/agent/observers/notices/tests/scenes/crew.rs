@@ -207,7 +207,7 @@ impl Crew {
     pub(in super::super) fn restart(&mut self, nth: usize, base: &Settings) {
         let reporter = &mut self.agents[nth].reporter;
         let last = reporter.take_all().into_iter();
-        reporter.delivered();
+        reporter.delivered_but(&[]);
         let saved = reporter.saved();
         self.told.extend(last.map(|notice| (nth, notice)));
         self.dead.remove(&nth);
