@@ -58,6 +58,7 @@ mod reminders;
 mod rendering;
 mod route;
 mod section;
+mod severity;
 mod tables;
 pub(crate) mod trial;
 
@@ -69,11 +70,12 @@ pub(crate) use channels::{CHANNELS, ChannelKind};
 pub(crate) use counters::NoticeCounters;
 pub use delivery::DeliveryPace;
 pub(crate) use grouping::NoticeQueue;
-pub use incident::{IncidentKey, IncidentProblem, IncidentStatus, NO_PART, Severity};
+pub use incident::{IncidentKey, IncidentProblem, IncidentStatus, NO_PART};
 pub use kind::NoticeKind;
 pub use notifier::Notifier;
 pub(crate) use section::NoticesSection;
 pub use section::NotifyConfig;
+pub use severity::Severity;
 pub(crate) use tables::{GROUP, ParsedChannel, ServiceZones, group};
 
 /// An event that concerns the operator.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::block::{Block, HEAD, HEADER};
@@ -97,14 +97,7 @@ impl HistoryFile {
 ///
 /// The path, and the reason why it cannot be read.
 pub(crate) fn read(config: &HistoryConfig) -> Result<Vec<Vec<u8>>, String> {
-    let mut files = Vec::new();
-    for path in [config.older(), config.file.clone()] {
-        match read_file(&path) {
-            Ok(bytes) => files.push(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
-        }
-    }
+    let files = read_end(config, u64::MAX)?;
     if files.is_empty() {
         return Err(format!("there is no history in {}", config.file.display()));
     }
@@ -116,32 +109,56 @@ pub(crate) fn read(config: &HistoryConfig) -> Result<Vec<Vec<u8>>, String> {
 ///
 /// # Errors
 ///
-/// As [`read`].
+/// The path, and the reason why it cannot be read.
 pub(crate) fn read_end(config: &HistoryConfig, most: u64) -> Result<Vec<Vec<u8>>, String> {
     let mut files = Vec::new();
     let mut room = most;
-    for path in [config.file.clone(), config.older()] {
-        match read_part(&path, room) {
-            Ok(bytes) => {
-                room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-                files.push(bytes);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
-        }
+    let [older, newer] = open_both(config)?;
+    for (path, file) in [(config.file.clone(), newer), (config.older(), older)] {
+        let Some(file) = file else { continue };
+        let bytes = read_part(file, room)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        room = room.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        files.push(bytes);
     }
     files.reverse();
     Ok(files)
 }
 
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    read_part(path, u64::MAX)
+/// The most tries to open both files between two rotations.
+const TRIES: usize = 5;
+
+/// Opens the older file and the newer one, so that neither is missing or there twice because the agent began
+/// another file in between.
+fn open_both(config: &HistoryConfig) -> Result<[Option<File>; 2], String> {
+    for _ in 0..TRIES {
+        let older = open(&config.older())?;
+        let newer = open(&config.file)?;
+        let now = open(&config.older())?;
+        if identity(older.as_ref()) == identity(now.as_ref()) {
+            return Ok([older, newer]);
+        }
+    }
+    Err(format!("{} is rotated all the time", config.file.display()))
+}
+
+/// Returns the numbers by which the file system knows a file.
+fn identity(file: Option<&File>) -> Option<(u64, u64)> {
+    file?.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Opens a file for reading; `None` if there is none.
+fn open(path: &Path) -> Result<Option<File>, String> {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+    match OpenOptions::new().read(true).custom_flags(nonblocking).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
 }
 
 /// Reads at most so many bytes from the end of a file.
-fn read_part(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let mut file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path)?;
+fn read_part(mut file: File, most: u64) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("is not a regular file"));
@@ -250,5 +267,35 @@ mod tests {
             assert_eq!(files.iter().map(Vec::len).collect::<Vec<_>>(), lengths);
         }
         assert_eq!(read_end(&config, 20).unwrap()[1], [2; 20]);
+    }
+
+    #[test]
+    fn what_is_read_while_the_files_are_rotated_is_there_once_and_without_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        let write = folder.path().join("next");
+        for number in 0..2_u8 {
+            fs::write(&write, [HEAD, &[number]].concat()).unwrap();
+            fs::rename(&config.file, config.older()).ok();
+            fs::rename(&write, &config.file).unwrap();
+        }
+        std::thread::scope(|scope| {
+            let rotating = scope.spawn(|| {
+                for number in 2..=200_u8 {
+                    fs::write(&write, [HEAD, &[number]].concat()).unwrap();
+                    fs::rename(&config.file, config.older()).unwrap();
+                    fs::rename(&write, &config.file).unwrap();
+                }
+            });
+            let mut reads = 0;
+            while !rotating.is_finished() || reads == 0 {
+                // In between there is no newer file for a moment.
+                let Ok(files) = read(&config) else { continue };
+                let numbers: Vec<u8> = files.iter().map(|file| file[HEAD.len()]).collect();
+                let follows = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
+                assert!(follows && (1..=2).contains(&numbers.len()), "{numbers:?}");
+                reads += 1;
+            }
+        });
     }
 }

@@ -56,7 +56,7 @@ impl Reminders {
                 self.open.entry(key).or_insert(TrackedIncident { notice, received, due });
             }
             IncidentStatus::Closed | IncidentStatus::Left => {
-                drop(self.open.remove(&notice.incident))
+                self.open.remove(&notice.incident);
             }
             IncidentStatus::Event => {}
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::incident::{IncidentStatus, NO_PART, Severity};
+use super::incident::{IncidentStatus, NO_PART};
+use super::severity::Severity;
 use super::{Notice, NoticeTarget};
 
 /// Selection of the notices for one channel.

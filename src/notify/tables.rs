@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::channels::{ChannelKeys, ChannelKind};
 use super::heartbeat;
-use super::incident::Severity;
 use super::receiver::Receiver;
 use super::route::{Route, RouteServices};
+use super::severity::Severity;
 use crate::config::document::{Document, Table};
 use crate::config::field::{At, Field, FieldReader, List};
 use crate::config::keys::{GroupKind, Key, Section, TableForm, TableGroup, nearest};

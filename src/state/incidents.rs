@@ -103,10 +103,10 @@ pub struct SavedIncident {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SavedEvidence {
-    /// Consecutive losses.
+    /// The number of losses in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     losses: Option<u32>,
-    /// Consecutive replies.
+    /// The number of replies in a row.
     #[serde(skip_serializing_if = "Option::is_none")]
     replies: Option<u32>,
     /// The vantage points that agreed.

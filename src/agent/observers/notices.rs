@@ -10,6 +10,7 @@ mod incidents;
 mod keys;
 mod ranks;
 mod reporter;
+mod seeing;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 
 use super::{Backlog, ChannelContext, DeliveryPace, DueNotice, IncidentMemory, PostError};
 use crate::backoff::Backoff;
-use crate::notify::incident::{IncidentStatus, Severity};
+use crate::notify::incident::IncidentStatus;
 use crate::notify::reminders::Reminders;
+use crate::notify::severity::Severity;
 use crate::notify::{IncidentKey, Notice};
 use crate::text::seconds;
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::incidents::{Cause, Suspect};
-use super::{keys, ranks};
+use super::{keys, seeing};
 use crate::agent::observers::warnings::AskedRequest;
 use crate::engine::Engine;
 use crate::engine::ids::{EndpointId, ServiceId, TargetRef, ZoneId};
@@ -181,7 +181,7 @@ fn of_service(
 ) -> Cause {
     match suspect.key.problem {
         Problem::NoneLeft => {
-            let is_seen = !ranks::still_seen(engine, suspect.key, &[]).is_empty();
+            let is_seen = !seeing::still_seen(engine, suspect.key, &[]).is_empty();
             over_if(is_any_up(engine, service) && !is_seen, "a target is in service")
         }
         _ if suspect.is_inherited && seen.is_all_reported(now) => Cause::Over(ENDED_MEANWHILE),
@@ -250,7 +250,7 @@ fn of_target(
             let is_over = !is_refused && (is_settled || seen.is_all_reported(now));
             let members: Vec<_> = suspect.target.into_iter().cloned().collect();
             // An end here is none in the cluster while another agent sees it.
-            let is_over = is_over && ranks::still_seen(engine, suspect.key, &members).is_empty();
+            let is_over = is_over && seeing::still_seen(engine, suspect.key, &members).is_empty();
             over_if(is_over, "it is not refused any more")
         }
         _ => Cause::Lasts,

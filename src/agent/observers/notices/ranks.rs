@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 
 use super::causes::{self, Seen};
 use super::incidents::{IncidentWitnesses, OtherAgents};
-use super::keys;
+use super::{keys, seeing};
 use crate::engine::Engine;
 use crate::engine::event::Fact;
 use crate::engine::ids::{ServiceId, TargetRef};
 use crate::engine::types::Health;
-use crate::notify::{IncidentKey, IncidentProblem as Problem, NoticeTarget};
+use crate::notify::{IncidentKey, IncidentProblem as Problem, Notice, NoticeKind, NoticeTarget};
 
 /// Returns the peers that see a target as this agent does, and report about it before this agent.
 pub(super) fn ahead(engine: &Engine, target: TargetRef) -> OtherAgents {
@@ -89,7 +89,7 @@ pub(super) fn witnesses(
     if key.problem == Problem::NoneLeft {
         its.here = causes::is_none_left(engine, service);
         its.before = ahead_for(engine, service).before;
-        its.others = all_down(engine, service);
+        its.others = seeing::all_down(engine, service);
         return Some(its);
     }
     // The first target decides, so that the agents agree about an incident of many.
@@ -100,8 +100,8 @@ pub(super) fn witnesses(
         (Some(_), Problem::Alike) => its.before = ahead_alike(engine, service).before,
         (Some(_), Problem::StandbyIn) => its.before = ahead_for(engine, service).before,
         (Some(target), _) => its.before = ahead(engine, target).before,
-        (None, Problem::Withdrawn) => its.others = down(engine, service, members),
-        (None, _) => its.others = still_seen(engine, key, members),
+        (None, Problem::Withdrawn) => its.others = seeing::down(engine, service, members),
+        (None, _) => its.others = seeing::still_seen(engine, key, members),
     }
     if let Some(target) = lasting {
         its.others = engine.agents_alike(target).collect();
@@ -120,48 +120,15 @@ fn lasts(engine: &Engine, seen: &Seen, problem: Problem, target: TargetRef) -> b
     }
 }
 
-/// Returns the agents that still see the cause of an incident which is over here: they see a target down
-/// that this agent sees up. If it is down here too, their votes tell nothing about the incident.
-pub(super) fn still_seen(
-    engine: &Engine,
-    key: &IncidentKey,
-    members: &[NoticeTarget],
-) -> BTreeSet<SocketAddr> {
-    let Some(service) = keys::service_of(engine.settings(), key) else { return BTreeSet::new() };
-    match key.problem {
-        Problem::NoneLeft => all_down(engine, service),
-        Problem::Floor | Problem::MaxOut | Problem::NoQuorum | Problem::Contested => {
-            down(engine, service, members)
+/// Returns the agents that report a refusal before this agent. All else is an act of this agent alone, or
+/// was left to others at once.
+pub(super) fn ahead_of_notice(engine: &Engine, notice: &Notice) -> OtherAgents {
+    let key = &notice.incident;
+    let service = keys::service_of(engine.settings(), key);
+    match (notice.kind, service, notice.targets.first()) {
+        (NoticeKind::Refused, Some(service), Some(target)) => {
+            ahead(engine, TargetRef { service, address: target.address })
         }
-        _ => BTreeSet::new(),
+        _ => OtherAgents::default(),
     }
-}
-
-/// Returns the peers that see one of these targets down that is up here.
-fn down(engine: &Engine, service: ServiceId, members: &[NoticeTarget]) -> BTreeSet<SocketAddr> {
-    let mut peers = BTreeSet::new();
-    for member in members {
-        let target = TargetRef { service, address: member.address };
-        let view = engine.target_view(target);
-        if view.is_some_and(|view| view.health == Health::Up) {
-            peers.extend(engine.agents_down(target));
-        }
-    }
-    peers
-}
-
-/// Returns the peers that see all targets of a service down.
-fn all_down(engine: &Engine, service: ServiceId) -> BTreeSet<SocketAddr> {
-    let its = engine.settings().service(service);
-    let targets = its.into_iter().flat_map(|its| its.targets.iter());
-    let targets = targets.map(|&address| TargetRef { service, address });
-    let mut peers: Option<BTreeSet<SocketAddr>> = None;
-    for target in targets {
-        let down: BTreeSet<_> = engine.agents_down(target).collect();
-        peers = Some(match peers {
-            Some(peers) => peers.intersection(&down).copied().collect(),
-            None => down,
-        });
-    }
-    peers.unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use super::causes::{self, Seen};
 use super::draft::{self, NoticeDraft};
 use super::hidden::HiddenChanges;
 use super::incidents::{Incidents, OtherAgents, ShownIncident};
-use super::{acts, events, found, keys, ranks};
+use super::{acts, events, found, keys, ranks, seeing};
 use crate::agent::clock::{Clock, wall, wall_at};
 use crate::agent::observers::warnings::CertificateChange;
 use crate::dns::confirm::effect::{EffectNews, ZoneNews};
@@ -194,7 +194,7 @@ impl Reporter {
     /// Looks at changes without a fact, and makes the notices that have waited long enough.
     pub(super) fn look(&mut self, engine: &Engine) {
         let now = self.clock.now();
-        self.incidents.settle(now, |notice| others(engine, notice));
+        self.incidents.settle(now, |notice| ranks::ahead_of_notice(engine, notice));
         if now.since(self.looked_at) < LOOK_EVERY {
             return;
         }
@@ -267,7 +267,7 @@ impl Reporter {
             let (key, target) = draft.place();
             let is_end = matches!(fact, Fact::RefusalOver { .. });
             let members: Vec<_> = target.into_iter().collect();
-            if is_end && !ranks::still_seen(engine, &key, &members).is_empty() {
+            if is_end && !seeing::still_seen(engine, &key, &members).is_empty() {
                 // It is closed once no other agent sees it any more.
                 continue;
             }
@@ -377,7 +377,7 @@ impl Reporter {
             }
             let is_over = is_open
                 && causes::is_any_up(engine, service)
-                && ranks::still_seen(engine, &key, &[]).is_empty();
+                && seeing::still_seen(engine, &key, &[]).is_empty();
             if !is_none_left && !is_over {
                 continue;
             }
@@ -387,18 +387,5 @@ impl Reporter {
             let draft = NoticeDraft::new(kind).targets(targets).names(&its.names).of(key);
             self.report_after(draft, ranks::ahead_for(engine, service));
         }
-    }
-}
-
-/// Returns the agents that report a refusal before this agent. All else is an act of this agent alone, or
-/// was left to others at once.
-fn others(engine: &Engine, notice: &Notice) -> OtherAgents {
-    let key = &notice.incident;
-    let service = keys::service_of(engine.settings(), key);
-    match (notice.kind, service, notice.targets.first()) {
-        (NoticeKind::Refused, Some(service), Some(target)) => {
-            ranks::ahead(engine, TargetRef { service, address: target.address })
-        }
-        _ => OtherAgents::default(),
     }
 }

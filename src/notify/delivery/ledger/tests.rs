@@ -276,6 +276,6 @@ fn what_is_left_to_another_agent_is_neither_ended_nor_said_again() {
     let left = Notice { status: IncidentStatus::Left, ..notice(Withdrawn, &[1]) };
     book.follow(left);
     assert_eq!(book.ledger.next_at(), None, "not even a reminder");
-    book.with(|ledger, context| ledger.remove(context));
+    book.with(Backlog::remove);
     assert_eq!(book.ledger.next_at(), None, "the channel is removed here, and it lasts there");
 }

@@ -22,7 +22,7 @@ const TAKEN_AFTER: Duration = Duration::from_secs(15);
 /// [`TAKEN_AFTER`], so that the other one has begun.
 const LEFT_AFTER: Duration = Duration::from_secs(25);
 
-/// Time from the return of a peer until receivers that keep incidents are told again what is open: that
+/// Time from the return of a peer until receivers that keep incidents are told again of open incidents: that
 /// peer may have ended it there. Agents that should not report have stopped by then.
 const REPEATED_AFTER: Duration = Duration::from_secs(30);
 
@@ -55,16 +55,16 @@ impl IncidentWitnesses {
     }
 }
 
-/// What happens to ends of incidents and to peers that other agents may see in another way.
+/// The memory of ends of incidents and of returns of peers, which other agents may see in another way.
 #[derive(Debug, Default)]
 pub(super) struct SharedMemory {
     /// The time at which a peer came back last, if nothing was repeated since.
     returned_at: Option<Moment>,
-    /// The incidents of which this agent has sent the end lately.
+    /// The incidents that this agent has ended lately.
     closed: Vec<ClosedIncident>,
 }
 
-/// An incident of which this agent has sent the end.
+/// An incident that this agent has ended.
 #[derive(Debug)]
 struct ClosedIncident {
     notice: Notice,
@@ -164,7 +164,7 @@ impl Incidents {
         self.outbox.extend(wrong.map(|it| Notice { status: IncidentStatus::Left, ..it.notice }));
     }
 
-    /// Tells receivers that keep incidents again what is open, some time after a peer came back.
+    /// Tells receivers that keep incidents again of the open ones, some time after a peer came back.
     fn repeat_after_return(&mut self, author: &Notice, now: Moment) {
         let Some(returned) = self.shared.returned_at.filter(|at| now.since(*at) >= REPEATED_AFTER)
         else {

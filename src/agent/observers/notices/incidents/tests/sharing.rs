@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 
 impl Agent {
-    /// Leaves a withdrawal to other agents, none of which comes before this one in rank.
+    /// Leaves a withdrawal to other agents, which all come after this one in rank.
     pub(super) fn left_to_writers(&mut self, writers: &[u8]) {
         let draft = NoticeDraft::new(NoticeKind::Withdrawn).targets([target(1)]);
         let draft = draft.of(key(1, IncidentProblem::Withdrawn));
@@ -16,7 +16,7 @@ impl Agent {
         assert!(self.told().is_empty());
     }
 
-    /// Looks for some seconds at who sees the incidents; the cause lasts here.
+    /// Looks for some seconds at the witnesses of the incidents; the cause lasts here.
     pub(super) fn witnessed(&mut self, seconds: u64, before: &[u8], others: &[u8]) {
         let [before, others] =
             [before, others].map(|peers| peers.iter().map(|nth| peer(*nth)).collect());
