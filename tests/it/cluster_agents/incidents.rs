@@ -161,8 +161,10 @@ fn an_incident_is_closed_once_although_the_agent_that_opened_it_dies() {
         Notices::end(agents);
         let (all, _) = notices.about("withdrawn");
         let words: Vec<_> = all.iter().map(|(_, word)| word.as_str()).collect();
-        // The next one says it again, since the dead one may not have been heard.
-        assert_eq!(words, ["opened", "updated", "closed"], "{:#?}", notices.seen);
+        // The next one says it again, since the dead one may not have been heard. On a busy machine another one
+        // than the first in rank opened it, which may have left it to the first before it died.
+        let is_left_before = opener != 0 && words == ["opened", "closed"];
+        assert!(is_left_before || words == ["opened", "updated", "closed"], "{:#?}", notices.seen);
         assert!(all[1..].iter().all(|(index, _)| *index != opener), "{all:?}");
     });
 }

@@ -277,9 +277,17 @@ impl Site {
     }
 
     fn report(&mut self, fact: Fact) {
-        if let Fact::Flipped { service, target, to, .. } = &fact {
+        if let Fact::Flipped { service, target, from, to, .. } = &fact {
             let its = self.settings.services.get(service);
             let silent = its.is_some_and(|its| self.is_silent(*target, its));
+            // One of several checks is confirmed while the losses of another that was up are no evidence, since this
+            // agent is isolated.
+            let is_confirmed = *from == Health::AssumedUp && *to == Health::Up;
+            let has_several = its.is_some_and(|its| its.checks.len() > 1);
+            if is_confirmed && has_several && self.engine.is_isolated() {
+                self.ledger.facts.push((self.now, fact));
+                return;
+            }
             self.ledger.check_flip(self.now, (*service, *target), *to == Health::Down, silent);
         }
         self.ledger.facts.push((self.now, fact));
